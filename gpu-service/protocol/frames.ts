@@ -1,0 +1,194 @@
+/**
+ * Frames of the verification link: what the edge and the verifier say to each other.
+ *
+ * A link is one WebSocket; every frame is one small JSON text message and belongs to one `stream`
+ * (one completion). Positions are 0-based over prompt + output, the BOS included: the first
+ * generated token of a prompt of n ids stands at position n.
+ */
+import { z } from "zod";
+
+export const PROTOCOL_VERSION = 1;
+export const MAX_FRAME_BYTES = 1 << 20;
+export const MAX_PROMPT_IDS = 32_768;
+export const MAX_HINT_IDS = 64;
+export const MAX_BRANCHES = 8;
+export const MAX_LOGPROBS = 20;
+export const MAX_STOP_IDS = 16;
+export const MAX_LOGIT_BIAS = 1024;
+
+const tokenId = z.int().min(0).max(0xff_ffff);
+const position = z.int().min(0).max(0xffff_ffff);
+const stream = z.int().min(1).max(0xffff_ffff);
+const name = z.string().min(1).max(128);
+
+/** Where a hint came from. `guess` is the verifier's own. */
+export const HINT_SOURCES = ["model", "lookup", "memory", "prediction", "guess"] as const;
+export const hintSource = z.enum(HINT_SOURCES);
+export type HintSource = z.infer<typeof hintSource>;
+
+/** Settings that decide the text; applied in this order: penalties, bias, temperature, top-k, top-p, min-p. */
+export const samplingSchema = z.object({
+  temperature: z.number().min(0).max(2),
+  top_p: z.number().gt(0).max(1),
+  /** 0: no limit. */
+  top_k: z.int().min(0).max(1_000_000),
+  min_p: z.number().min(0).max(1),
+  /** Unsigned 64-bit integer in decimal: JSON numbers cannot hold it. */
+  seed: z.string().regex(/^(0|[1-9]\d{0,19})$/),
+  presence_penalty: z.number().min(-2).max(2),
+  frequency_penalty: z.number().min(-2).max(2),
+  logit_bias: z.array(z.tuple([tokenId, z.number().min(-100).max(100)])).max(MAX_LOGIT_BIAS),
+});
+export type Sampling = z.infer<typeof samplingSchema>;
+
+/** The log probability of one token, with the likeliest tokens at its position (from the raw logits). */
+const logprobEntry = z.object({
+  logprob: z.number().max(0),
+  top: z.array(z.tuple([tokenId, z.number().max(0)])).max(MAX_LOGPROBS),
+});
+export type LogprobEntry = z.infer<typeof logprobEntry>;
+
+export const openFrame = z.object({
+  type: z.literal("open"),
+  stream,
+  protocol: z.int(),
+  target: name,
+  /** sha256 (hex) of the tokenizer.json that made the ids. */
+  tokenizer: z.string().regex(/^[0-9a-f]{64}$/),
+  prompt: z.array(tokenId).min(1).max(MAX_PROMPT_IDS),
+  /** Output ids that another replica confirmed already; they count as output for penalties, cap and usage. */
+  confirmed: z.array(tokenId).max(MAX_PROMPT_IDS).optional(),
+  /** With `confirmed`: the numerics id under which they were made. */
+  numerics: name.optional(),
+  sampling: samplingSchema,
+  /** Most output ids, those of `confirmed` included. 0 only scores the prompt. */
+  max_tokens: z.int().min(0).max(MAX_PROMPT_IDS),
+  /** Ids that end the text, the target's own end ids included; the id that ends it is delivered. */
+  stop_ids: z.array(tokenId).max(MAX_STOP_IDS),
+  logprobs: z.int().min(0).max(MAX_LOGPROBS).optional(),
+  prompt_logprobs: z.int().min(0).max(MAX_LOGPROBS).optional(),
+  /** False: hints are ignored, the plain path. */
+  drafts: z.boolean(),
+  tenant: name,
+  release: name.optional(),
+  token: z.string().min(1).max(2048),
+});
+export type OpenFrame = z.infer<typeof openFrame>;
+
+const branch = z.object({ at: position, ids: z.array(tokenId).min(1).max(MAX_HINT_IDS) });
+
+/**
+ * "From position `at` the text may go on with `ids`." `path` grows at each re-draft: a newer path drops all
+ * waiting hints of older ones. A branch names another continuation of the same path from its own position.
+ */
+export const hintFrame = z.object({
+  type: z.literal("hint"),
+  stream,
+  path: z.int().min(0).max(0xffff_ffff),
+  at: position,
+  ids: z.array(tokenId).min(1).max(MAX_HINT_IDS),
+  source: hintSource,
+  branches: z.array(branch).max(MAX_BRANCHES).optional(),
+});
+export type HintFrame = z.infer<typeof hintFrame>;
+
+export const cancelFrame = z.object({ type: z.literal("cancel"), stream });
+export type CancelFrame = z.infer<typeof cancelFrame>;
+
+export const openedFrame = z.object({
+  type: z.literal("opened"),
+  stream,
+  limits: z.object({ hint_ids: z.int(), context: z.int() }),
+  prompt_tokens: z.int().min(0),
+  cached_tokens: z.int().min(0),
+  /** What bit-equality holds within: weights, engine and version, kernel family. */
+  numerics: name,
+  /** With `prompt_logprobs`: one entry per prompt id, null for the first. */
+  prompt_logprobs: z.array(logprobEntry.nullable()).optional(),
+});
+export type OpenedFrame = z.infer<typeof openedFrame>;
+
+/** Confirmed ids from position `at` on; a hint of `source` had foretold the first `accepted` of them. */
+export const tokensFrame = z.object({
+  type: z.literal("tokens"),
+  stream,
+  at: position,
+  ids: z
+    .array(tokenId)
+    .min(1)
+    .max(MAX_HINT_IDS + 1),
+  accepted: z.int().min(0).max(MAX_HINT_IDS),
+  source: hintSource.optional(),
+  logprobs: z.array(logprobEntry).optional(),
+});
+export type TokensFrame = z.infer<typeof tokensFrame>;
+
+/** Per source, by position in the block: index 0 counts the first hinted id after the committed text. */
+const countsBySource = z.partialRecord(hintSource, z.array(z.int().min(0)).max(MAX_HINT_IDS));
+
+export const doneFrame = z.object({
+  type: z.literal("done"),
+  stream,
+  reason: z.enum(["stop", "length", "cancelled"]),
+  counts: z.object({
+    steps: z.int().min(0),
+    drafted: countsBySource,
+    accepted: countsBySource,
+  }),
+  /** Milliseconds by the verifier's clock. */
+  timings: z.object({ queued_ms: z.number(), prefill_ms: z.number(), decode_ms: z.number() }),
+});
+export type DoneFrame = z.infer<typeof doneFrame>;
+
+export const ERROR_CODES = [
+  "bad_frame",
+  "unsupported_protocol",
+  "unauthorized",
+  "unknown_target",
+  "tokenizer_mismatch",
+  "numerics_mismatch",
+  "invalid_request",
+  "context_too_long",
+  "overloaded",
+  "lease_expired",
+  "internal",
+] as const;
+
+export const errorFrame = z.object({
+  type: z.literal("error"),
+  /** 0 where the frame at fault named no stream. */
+  stream: z.int().min(0).max(0xffff_ffff),
+  code: z.enum(ERROR_CODES),
+  message: z.string().max(1000),
+  retryable: z.boolean(),
+});
+export type ErrorFrame = z.infer<typeof errorFrame>;
+
+export const edgeFrame = z.discriminatedUnion("type", [openFrame, hintFrame, cancelFrame]);
+export type EdgeFrame = z.infer<typeof edgeFrame>;
+export const verifierFrame = z.discriminatedUnion("type", [openedFrame, tokensFrame, doneFrame, errorFrame]);
+export type VerifierFrame = z.infer<typeof verifierFrame>;
+
+export type Parsed<T> = { ok: true; frame: T } | { ok: false; message: string };
+
+/** Parses one text message; the message of a refusal names the field. */
+export const parseEdgeFrame = (text: string): Parsed<EdgeFrame> => parse(edgeFrame, text);
+export const parseVerifierFrame = (text: string): Parsed<VerifierFrame> => parse(verifierFrame, text);
+
+function parse<T>(schema: z.ZodType<T>, text: string): Parsed<T> {
+  if (text.length > MAX_FRAME_BYTES)
+    return { ok: false, message: `frame of ${text.length} bytes is over ${MAX_FRAME_BYTES}` };
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return { ok: false, message: "frame is not JSON" };
+  }
+  const result = schema.safeParse(json);
+  if (result.success) return { ok: true, frame: result.data };
+  const issue = result.error.issues[0];
+  return {
+    ok: false,
+    message: `frame: ${issue?.path.join(".") || "(root)"}: ${issue?.message ?? "invalid"}`,
+  };
+}

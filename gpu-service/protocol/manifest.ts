@@ -35,6 +35,26 @@ export const draftManifestSchema = z.object({
 });
 export type DraftManifest = z.infer<typeof draftManifestSchema>;
 
+/** What the edge must know of a target: its text assets. The weights stay with the verifier. */
+export const targetManifestSchema = z.object({
+  format_version: z.literal(MANIFEST_FORMAT_VERSION),
+  kind: z.literal("target"),
+  id: z.string().min(1).max(128),
+  files: z.object({ "tokenizer.json": fileEntry }),
+  tokenizer_sha256: sha256,
+  vocab_size: count,
+  /** Most positions, prompt and output together. */
+  context: count,
+  bos_id: count.nullable(),
+  /** Ids that end a text. */
+  eos_ids: z.array(count).max(16),
+  /** Jinja source; null where the model has no chat form. */
+  chat_template: z.string().nullable(),
+  /** Named special tokens that the template may use, such as `bos_token`. */
+  special: z.record(z.string(), z.string()).nullable(),
+});
+export type TargetManifest = z.infer<typeof targetManifestSchema>;
+
 /** What a channel serves. `sequence` only grows, so an old record cannot be played back. */
 export const channelRecordSchema = z.object({
   target: z.string().min(1),
@@ -117,3 +137,8 @@ export const draftObjectKey = (
   release: string,
   file: "model.draft" | "tokenizer.json" | "manifest.json",
 ): string => `drafts/${release}/${file}`;
+/** Where a target's text assets lie in the bucket. */
+export const targetObjectKey = (
+  target: string,
+  file: "tokenizer.json" | "tokenizer_config.json" | "manifest.json",
+): string => `targets/${target}/${file}`;

@@ -1,0 +1,65 @@
+/** The worker's configuration: read once from its bindings, every bad key named at once. */
+import { z } from "zod";
+import { trustedKeySchema } from "../gpu-service/protocol/manifest.ts";
+import type { ChannelStub } from "./releases/channel-client.ts";
+
+/** What the runtime hands the worker. Text variables are checked by `readConfig`. */
+export type Env = {
+  RELEASES: R2Bucket;
+  DB: D1Database;
+  CHANNELS: { getByName(target: string): ChannelStub };
+  [variable: string]: unknown;
+};
+
+const json = z.string().transform((text, context) => {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    context.addIssue({ code: "custom", message: "is not JSON" });
+    return z.NEVER;
+  }
+});
+
+const verifierUrls = z
+  .string()
+  .transform((list) => list.split(",").map((url) => url.trim()))
+  .pipe(z.array(z.url({ protocol: /^wss?$/, error: "must be ws:// or wss:// addresses" })).min(1).max(64));
+
+const flag = z.enum(["0", "1"]).default("0").transform((value) => value === "1");
+
+const configSchema = z
+  .object({
+    /** The target model that this installation serves. */
+    TARGET: z.string().min(1).max(128),
+    /** Verifier replicas, tried in turn. */
+    VERIFIER_URLS: verifierUrls,
+    LINK_KEY_ID: z.string().min(1),
+    LINK_SECRET: z.string().min(16, "must have at least 16 characters"),
+    /** Public keys that releases and channel records may be signed with. */
+    TRUSTED_KEYS: json.pipe(z.array(trustedKeySchema).max(16)),
+    /** Opens /admin; without it there is no /admin. */
+    ADMIN_SECRET: z.string().min(16, "must have at least 16 characters").optional(),
+    TRAINING_URL: z.url({ protocol: /^https?$/ }).optional(),
+    TRAINING_TOKEN: z.string().min(1).optional(),
+    RETRAIN_RECIPE: z.string().min(1).optional(),
+    /** Tests only: lets a request ask for random or adversarial hints. */
+    TEST_HINTS: flag,
+  })
+  .transform((env) => ({
+    target: env.TARGET,
+    verifierUrls: env.VERIFIER_URLS,
+    linkKey: { id: env.LINK_KEY_ID, secret: env.LINK_SECRET },
+    trustedKeys: env.TRUSTED_KEYS,
+    adminSecret: env.ADMIN_SECRET,
+    training: { url: env.TRAINING_URL, token: env.TRAINING_TOKEN, recipe: env.RETRAIN_RECIPE },
+    testHints: env.TEST_HINTS,
+  }));
+export type Config = Readonly<z.infer<typeof configSchema>>;
+
+/** Throws one Error that names every bad key. */
+export function readConfig(env: Readonly<Record<string, unknown>>): Config {
+  const result = configSchema.safeParse(env);
+  if (result.success) return Object.freeze(result.data);
+  const lines = result.error.issues.map((issue) => `${issue.path[0] ?? "(environment)"}: ${issue.message}`);
+  throw new Error(`the worker's configuration is wrong: ${[...new Set(lines)].join("; ")}`);
+}

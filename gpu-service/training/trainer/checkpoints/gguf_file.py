@@ -1,0 +1,192 @@
+"""Reading a GGUF file of the Llama architecture into a `LlamaCheckpoint`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from gguf import GGMLQuantizationType, GGUFReader, ReaderTensor
+from gguf.quants import dequantize
+
+from checkpoints.digest import sha256_of
+from checkpoints.errors import CheckpointError
+from checkpoints.gguf_tokenizer import tokenizer_files
+from checkpoints.llama import (
+    EMBEDDING,
+    F32,
+    FINAL_NORM,
+    HEAD,
+    U8,
+    FrequencyFactors,
+    LlamaCheckpoint,
+    LlamaConfig,
+    QuantizedRows,
+    Rope,
+    TokenizerFiles,
+    check_tensors,
+    expected_shapes,
+    layer_names,
+)
+from checkpoints.tokenizer import vocabulary_within
+
+BLOCK = 32
+PLAIN_TYPES = {GGMLQuantizationType.F32, GGMLQuantizationType.F16}
+GGUF_LAYER_NAMES = {
+    "attention_norm": "attn_norm",
+    "q": "attn_q",
+    "k": "attn_k",
+    "v": "attn_v",
+    "output": "attn_output",
+    "mlp_norm": "ffn_norm",
+    "gate": "ffn_gate",
+    "up": "ffn_up",
+    "down": "ffn_down",
+}
+Field = TypeVar("Field")
+Array = TypeVar("Array", F32, U8)
+
+
+def read_gguf(path: Path, tokenizer: TokenizerFiles | None = None) -> LlamaCheckpoint:
+    """The checkpoint in `path`; `tokenizer` replaces the one in its metadata. Errors: CheckpointError."""
+    try:
+        reader = GGUFReader(path)
+        fields = {name: field.contents() for name, field in reader.fields.items()}
+    except (ValueError, KeyError, IndexError, OverflowError, OSError) as error:
+        raise CheckpointError(f"{path}: not a GGUF file, or a damaged one ({error})") from error
+    where = str(path)
+    tensors = {_hugging_face_name(tensor.name): tensor for tensor in reader.tensors}
+    factors = tensors.pop("rope_freqs.weight", None)
+    config = _config(where, fields, factors, tied=HEAD not in tensors)
+    tokenizer = tokenizer or tokenizer_files(where, fields)
+    if EMBEDDING not in tensors:
+        raise CheckpointError(f"{where}: tensor token_embd.weight is missing")
+    rows = int(tensors[EMBEDDING].shape[1])
+    shapes = {name: tuple(int(n) for n in reversed(tensor.shape)) for name, tensor in tensors.items()}
+    check_tensors(where, expected_shapes(config, rows), shapes)
+    source = {
+        "kind": "gguf",
+        "name": fields.get("general.name", path.stem),
+        "licence": fields.get("general.license"),
+        "files": {path.name: sha256_of(path)},
+        "vocab_rows": rows,
+    }
+    return LlamaCheckpoint(vocabulary_within(where, config, rows, tokenizer), tokenizer, _Tensors(config, tensors), source)
+
+
+class _Tensors:
+    """Tensors of a GGUF file under their Hugging Face names, in the Hugging Face layout."""
+
+    def __init__(self, config: LlamaConfig, tensors: dict[str, ReaderTensor]) -> None:
+        self._config = config
+        self._tensors = tensors
+
+    def read(self, name: str) -> F32:
+        tensor = self._tensors[name]
+        shape = tuple(int(n) for n in reversed(tensor.shape))
+        if tensor.tensor_type in PLAIN_TYPES:
+            values = np.asarray(tensor.data, np.float32)
+        else:
+            values = dequantize(tensor.data, tensor.tensor_type)
+        return self._rows(name, values.reshape(shape))
+
+    def native_blocks(self, name: str, bits: int) -> QuantizedRows | None:
+        tensor = self._tensors[name]
+        unpack = _NATIVE_BLOCKS.get((tensor.tensor_type, bits))
+        if unpack is None:
+            return None
+        columns, rows = (int(n) for n in tensor.shape)
+        blocks = np.ascontiguousarray(tensor.data).view(np.uint8).reshape(rows * columns // BLOCK, -1)
+        scales = np.ascontiguousarray(blocks[:, :2]).view(np.float16).astype(np.float32)
+        quants = unpack(blocks[:, 2:]).reshape(rows, columns)
+        return QuantizedRows(bits, self._rows(name, quants), self._rows(name, scales.reshape(rows, -1)))
+
+    def _rows(self, name: str, matrix: Array) -> Array:
+        """GGUF interleaves the two halves of each query and key head; RoPE here wants them one after the other."""
+        if name.endswith("q_proj.weight"):
+            return _halves(matrix, self._config.heads)
+        if name.endswith("k_proj.weight"):
+            return _halves(matrix, self._config.kv_heads)
+        return matrix
+
+
+def _halves(matrix: Array, heads: int) -> Array:
+    pairs = matrix.reshape(heads, -1, 2, matrix.shape[1])
+    return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(matrix.shape)
+
+
+def _unpack_q8_0(quants: U8) -> U8:
+    return quants ^ np.uint8(0x80)  # two's complement to an offset of 128
+
+
+def _unpack_q4_0(quants: U8) -> U8:
+    return np.concatenate([quants & np.uint8(0x0F), quants >> np.uint8(4)], axis=1)
+
+
+_NATIVE_BLOCKS: dict[tuple[GGMLQuantizationType, int], Callable[[U8], U8]] = {
+    (GGMLQuantizationType.Q8_0, 8): _unpack_q8_0,
+    (GGMLQuantizationType.Q4_0, 4): _unpack_q4_0,
+}
+
+
+def _hugging_face_name(name: str) -> str:
+    known = {"token_embd.weight": EMBEDDING, "output_norm.weight": FINAL_NORM, "output.weight": HEAD}
+    if name in known:
+        return known[name]
+    parts = name.split(".")
+    if len(parts) == 4 and parts[0] == "blk" and parts[1].isdigit() and parts[3] == "weight":
+        for short, gguf_name in GGUF_LAYER_NAMES.items():
+            if parts[2] == gguf_name:
+                return layer_names(int(parts[1]))[short]
+    return name
+
+
+def _config(where: str, fields: dict[str, Any], factors: ReaderTensor | None, *, tied: bool) -> LlamaConfig:
+    architecture = fields.get("general.architecture")
+    if architecture != "llama":
+        raise CheckpointError(f"{where}: architecture {architecture!r}; only llama is supported")
+
+    def of(kind: type[Field], name: str, default: Field | None = None) -> Field:
+        value = fields.get(f"llama.{name}", default)
+        if value is None:
+            raise CheckpointError(f"{where}: metadata llama.{name} is missing")
+        if isinstance(value, list):
+            raise CheckpointError(f"{where}: llama.{name} differs from layer to layer; refused")
+        return kind(value)  # type: ignore[call-arg]
+
+    if of(int, "expert_count", 0) > 0:
+        raise CheckpointError(f"{where}: a mixture of experts (llama.expert_count); only dense models are supported")
+    if of(int, "attention.sliding_window", 0) > 0:
+        raise CheckpointError(f"{where}: sliding-window attention (llama.attention.sliding_window) is not supported")
+    if int(fields.get("split.count", 1)) > 1:
+        raise CheckpointError(f"{where}: one part of a split GGUF; merge the parts into one file first")
+    scaling = of(str, "rope.scaling.type", "none")
+    if scaling != "none":
+        raise CheckpointError(f"{where}: RoPE scaling {scaling!r}; supported: none, and llama3 (rope_freqs.weight)")
+    if of(float, "rope.scale_linear", 1.0) != 1.0:
+        raise CheckpointError(f"{where}: linear RoPE scaling (llama.rope.scale_linear) is not supported")
+
+    hidden, heads = of(int, "embedding_length"), of(int, "attention.head_count")
+    head_dim = of(int, "attention.key_length", hidden // heads)
+    if of(int, "attention.value_length", head_dim) != head_dim:
+        raise CheckpointError(f"{where}: value heads of another size than key heads are not supported")
+    if of(int, "rope.dimension_count", head_dim) != head_dim:
+        raise CheckpointError(f"{where}: partial RoPE (llama.rope.dimension_count below the head size) not supported")
+    values = None if factors is None else FrequencyFactors(tuple(float(x) for x in factors.data))
+    bos, eos = fields.get("tokenizer.ggml.bos_token_id"), fields.get("tokenizer.ggml.eos_token_id")
+    eot = fields.get("tokenizer.ggml.eot_token_id")
+    return LlamaConfig(
+        layers=of(int, "block_count"),
+        hidden=hidden,
+        heads=heads,
+        kv_heads=of(int, "attention.head_count_kv", heads),
+        head_dim=head_dim,
+        ffn=of(int, "feed_forward_length"),
+        vocab_size=0,
+        context=of(int, "context_length"),
+        # GGUF stores an f32; the decimal it was rounded from is the model's own value.
+        norm_eps=float(f"{of(float, 'attention.layer_norm_rms_epsilon'):.6g}"),
+        rope=Rope(of(float, "rope.freq_base", 10_000.0), values),
+        tied=tied,
+        bos_id=None if bos is None else int(bos),
+        eos_ids=tuple(dict.fromkeys(int(x) for x in (eos, eot) if x is not None)),
+    )

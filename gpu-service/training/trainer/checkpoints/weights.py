@@ -1,0 +1,154 @@
+"""`weights.bin`: every large tensor of one format, 64-byte aligned, shared by the graphs of all batch widths."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from checkpoints.errors import CheckpointError
+from checkpoints.llama import EMBEDDING, FINAL_NORM, HEAD, LlamaCheckpoint, QuantizedRows, layer_names
+from checkpoints.quantize import BLOCK, pack, quantize
+from checkpoints.rope import tables
+
+ALIGNMENT_BYTES = 64
+FORMAT_BITS = {"fp32": 32, "int8": 8, "int4": 4}
+# Embedding and head keep 8 bits in the int4 format: they decide between tokens, and 4 bits there cost the most.
+VOCABULARY_BITS = {"fp32": 32, "int8": 8, "int4": 8}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where a tensor lies in `weights.bin`; `name` is its initializer's."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    size_bytes: int
+
+    def seen_as(self, name: str, shape: tuple[int, ...]) -> "Stored":
+        """The same bytes under another name and shape."""
+        return replace(self, name=name, shape=shape)
+
+
+class WeightsWriter:
+    """Appends tensors and knows the file's digest without a second pass."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._at = 0
+
+    def add(self, name: str, array: NDArray[np.generic]) -> Stored:
+        """Write `array` at the next aligned offset."""
+        self._write(bytes(-self._at % ALIGNMENT_BYTES))
+        stored = Stored(name, str(array.dtype), array.shape, self._at, array.nbytes)
+        self._write(memoryview(np.ascontiguousarray(array)).cast("B"))
+        return stored
+
+    @property
+    def sha256(self) -> str:
+        """Of everything written so far."""
+        return self._digest.hexdigest()
+
+    @property
+    def size_bytes(self) -> int:
+        """Of everything written so far."""
+        return self._at
+
+    def _write(self, data: bytes | memoryview) -> None:
+        self._file.write(data)
+        self._digest.update(data)
+        self._at += len(data)
+
+
+@contextmanager
+def weights_file(path: Path) -> Iterator[WeightsWriter]:
+    """Open `path` for writing."""
+    with path.open("wb") as file:
+        yield WeightsWriter(file)
+
+
+Store = dict[str, Stored]
+
+
+def write_weights(
+    checkpoint: LlamaCheckpoint, weight_format: str, out: WeightsWriter, progress: Callable[[str], None]
+) -> Store:
+    """Everything the graphs of `weight_format` need, by initializer name.
+
+    A matrix `m` becomes `m` f32 [columns, rows], or `m.quants` and `m.scales` as `MatMulNBits` takes them.
+    """
+    config = checkpoint.config
+    bits = FORMAT_BITS[weight_format]
+    if bits != 32:
+        _check_blocks(weight_format, hidden=config.hidden, ffn=config.ffn, attention=config.heads * config.head_dim)
+    store: Store = {}
+
+    def keep(*tensors: Stored) -> None:
+        store.update({tensor.name: tensor for tensor in tensors})
+
+    cosines, sines = tables(config.rope, config.head_dim, config.context)
+    keep(out.add("rope.cos", cosines), out.add("rope.sin", sines))
+    keep(*_vocabulary(checkpoint, VOCABULARY_BITS[weight_format], out))
+    keep(out.add("norm", checkpoint.read(FINAL_NORM)))
+    for layer in range(config.layers):
+        names, prefix = layer_names(layer), f"layers.{layer}."
+        for norm in ("attention_norm", "mlp_norm"):
+            keep(out.add(prefix + norm, checkpoint.read(names[norm])))
+        for matrix, parts in (("qkv", ["q", "k", "v"]), ("output", ["output"]), ("gate_up", ["gate", "up"]), ("down", ["down"])):
+            keep(*_matrix(checkpoint, prefix + matrix, [names[part] for part in parts], bits, out))
+        progress(f"{weight_format}: layer {layer + 1} of {config.layers}")
+    return store
+
+
+def _vocabulary(checkpoint: LlamaCheckpoint, bits: int, out: WeightsWriter) -> list[Stored]:
+    """Embedding and head; one copy of the bytes serves both when they are tied."""
+    head_name = EMBEDDING if checkpoint.config.tied else HEAD
+    if bits == 32:
+        embedding = out.add("embedding", checkpoint.read(EMBEDDING))
+        if checkpoint.config.tied:
+            return [embedding, embedding.seen_as("head", embedding.shape)]
+        return [embedding, out.add("head", checkpoint.read(HEAD))]
+    embedding_blocks = _quantized(checkpoint, EMBEDDING, bits)
+    quants = out.add("embedding.quants", embedding_blocks.quants)
+    scales = out.add("embedding.scales", embedding_blocks.scales)
+    if head_name == EMBEDDING:
+        rows, columns = quants.shape
+        return [
+            quants,
+            scales,
+            quants.seen_as("head.quants", (rows, columns // BLOCK, BLOCK)),
+            scales.seen_as("head.scales", scales.shape),
+        ]
+    return [quants, scales, *_matrix(checkpoint, "head", [HEAD], bits, out)]
+
+
+def _matrix(
+    checkpoint: LlamaCheckpoint, name: str, sources: list[str], bits: int, out: WeightsWriter
+) -> list[Stored]:
+    """One matrix made of the rows of one or more tensors."""
+    if bits == 32:
+        rows = np.concatenate([checkpoint.read(source) for source in sources])
+        return [out.add(name, np.ascontiguousarray(rows.T))]
+    blocks = [_quantized(checkpoint, source, bits) for source in sources]
+    return [
+        out.add(name + ".quants", np.concatenate([pack(part) for part in blocks])),
+        out.add(name + ".scales", np.concatenate([part.scales for part in blocks])),
+    ]
+
+
+def _quantized(checkpoint: LlamaCheckpoint, name: str, bits: int) -> QuantizedRows:
+    """The source's own quants where it has them: quantising twice would only lose."""
+    return checkpoint.native_blocks(name, bits) or quantize(checkpoint.read(name), bits)
+
+
+def _check_blocks(weight_format: str, **sizes: int) -> None:
+    for name, size in sizes.items():
+        if size % BLOCK:
+            raise CheckpointError(f"{weight_format} needs a multiple of {BLOCK} for {name}, not {size}; use fp32")

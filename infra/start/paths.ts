@@ -1,0 +1,36 @@
+/** Where things lie: the repository's root, and the data folder that a start fills and `--fresh` empties. */
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+/** The Node 22 that is one of the project's packages. */
+export const NODE = join(ROOT, "node_modules/.bin/node");
+
+export type DataFolder = {
+  root: string;
+  /** Converted targets: kept by `--fresh`. */
+  models: string;
+  /** What wrangler keeps of R2, D1 and the Durable Objects. */
+  edge: string;
+  /** Jobs and their results. */
+  training: string;
+  /** Secrets; readable by this user alone. */
+  keys: string;
+  logs: string;
+};
+
+/** The folder at `root`, or that of OUTRIDER_DATA, or `.outrider` in the repository; made where it is missing. */
+export function openDataFolder(root = process.env.OUTRIDER_DATA ?? join(ROOT, ".outrider")): DataFolder {
+  const base = resolve(root);
+  const folder = {
+    root: base,
+    models: join(base, "models"),
+    edge: join(base, "edge"),
+    training: join(base, "training"),
+    keys: join(base, "keys"),
+    logs: join(base, "logs"),
+  };
+  for (const path of Object.values(folder)) mkdirSync(path, { recursive: true, mode: 0o700 });
+  return folder;
+}

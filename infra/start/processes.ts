@@ -1,0 +1,136 @@
+/**
+ * Child processes that never outlive us.
+ *
+ * Each child leads a process group of its own, so that stopping it stops what it started too. A guard (a shell at
+ * the end of a pipe) knows the groups and ends them if this process dies without a word.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { StartError } from "./errors.ts";
+import { ROOT } from "./paths.ts";
+
+const STOP_GRACE_MS = 5_000;
+const POLL_MS = 50;
+const TAIL_LINES = 25;
+
+export type Command = {
+  name: string;
+  command: string;
+  args: string[];
+  env?: Record<string, string>;
+};
+export type Exit = { name: string; reason: string };
+
+export class Processes {
+  #logs: string;
+  #running = new Map<string, ChildProcess>();
+  #guard: ChildProcess;
+  #stopping = false;
+  #reportExit!: (exit: Exit) => void;
+  /** Settles when a child ends that nobody asked to end. */
+  readonly unexpectedExit: Promise<Exit> = new Promise((resolve) => {
+    this.#reportExit = resolve;
+  });
+
+  constructor(logs: string) {
+    this.#logs = logs;
+    this.#guard = spawn("sh", ["-c", GUARD], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
+    this.#guard.stdin?.on("error", () => {});
+    this.#guard.unref();
+  }
+
+  /** Starts a child; its output goes to `<name>.log`, the log of the run before to `<name>.log.1`. */
+  start({ name, command, args, env }: Command): void {
+    if (this.#stopping) throw new StartError(`${name}: not started, the system is stopping`);
+    const log = this.logPath(name);
+    rmSync(`${log}.1`, { force: true });
+    try {
+      renameSync(log, `${log}.1`);
+    } catch {
+      // The first run has no log before it.
+    }
+    const output = openSync(log, "a", 0o600);
+    const child = spawn(command, args, {
+      cwd: ROOT,
+      env: { ...process.env, ...env },
+      detached: true,
+      stdio: ["ignore", output, output],
+    });
+    closeSync(output);
+    this.#running.set(name, child);
+    if (child.pid !== undefined) this.#guard.stdin?.write(`${child.pid}\n`);
+    child.once("error", (error) => this.#ended(name, error.message));
+    child.once("exit", (code, signal) => this.#ended(name, signal ? `by ${signal}` : `with code ${code}`));
+  }
+
+  isRunning(name: string): boolean {
+    const child = this.#running.get(name);
+    return child !== undefined && child.exitCode === null && child.signalCode === null;
+  }
+
+  /** Process ids of the group leaders. */
+  pids(): number[] {
+    return [...this.#running.values()].flatMap((child) => child.pid ?? []);
+  }
+
+  logPath(name: string): string {
+    return join(this.#logs, `${name}.log`);
+  }
+
+  /** The last lines that a child wrote. */
+  tail(name: string): string {
+    try {
+      return readFileSync(this.logPath(name), "utf8").trimEnd().split("\n").slice(-TAIL_LINES).join("\n");
+    } catch {
+      return "(no log)";
+    }
+  }
+
+  /** Ends every group: SIGTERM, and SIGKILL for what is left after the grace. Safe to call twice. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.pids().map(stopGroup));
+    this.#guard.stdin?.write("done\n");
+  }
+
+  #ended(name: string, how: string): void {
+    if (!this.#stopping) this.#reportExit({ name, reason: `${name} ended ${how}` });
+  }
+}
+
+async function stopGroup(leader: number): Promise<void> {
+  const deadline = Date.now() + STOP_GRACE_MS;
+  while (signalGroup(leader, "SIGTERM")) {
+    for (let waited = 0; waited < 1_000; waited += POLL_MS) {
+      if (!signalGroup(leader, 0)) return;
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    if (Date.now() >= deadline) {
+      signalGroup(leader, "SIGKILL");
+      return;
+    }
+  }
+}
+
+/** False when the group is gone. */
+function signalGroup(leader: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(-leader, signal);
+  } catch {
+    return false;
+  }
+}
+
+/** Reads group ids, one a line; "done" means that they were stopped in good order, the end of input that we died. */
+const GUARD = `
+trap '' INT TERM HUP
+groups=
+while read -r line; do
+  [ "$line" = done ] && exit 0
+  groups="$groups $line"
+done
+for group in $groups; do kill -s TERM -- "-$group" 2>/dev/null; done
+sleep 3
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+`;

@@ -1,6 +1,5 @@
 """Reading a GGUF file of the Llama architecture into a `LlamaCheckpoint`."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +29,8 @@ from checkpoints.llama import (
 from checkpoints.tokenizer import vocabulary_within
 
 BLOCK = 32
+# Types whose blocks `MatMulNBits` can hold as they are, and their bits.
+_NATIVE_BITS = {GGMLQuantizationType.Q8_0: 8, GGMLQuantizationType.Q4_0: 4, GGMLQuantizationType.Q4_1: 4}
 PLAIN_TYPES = {GGMLQuantizationType.F32, GGMLQuantizationType.F16}
 GGUF_LAYER_NAMES = {
     "attention_norm": "attn_norm",
@@ -91,14 +92,22 @@ class _Tensors:
 
     def native_blocks(self, name: str, bits: int) -> QuantizedRows | None:
         tensor = self._tensors[name]
-        unpack = _NATIVE_BLOCKS.get((tensor.tensor_type, bits))
-        if unpack is None:
+        if _NATIVE_BITS.get(tensor.tensor_type) != bits:
             return None
         columns, rows = (int(n) for n in tensor.shape)
         blocks = np.ascontiguousarray(tensor.data).view(np.uint8).reshape(rows * columns // BLOCK, -1)
-        scales = np.ascontiguousarray(blocks[:, :2]).view(np.float16).astype(np.float32)
-        quants = unpack(blocks[:, 2:]).reshape(rows, columns)
-        return QuantizedRows(bits, self._rows(name, quants), self._rows(name, scales.reshape(rows, -1)))
+
+
+        def halves(at: int) -> F32:
+            values = np.ascontiguousarray(blocks[:, at : at + 2]).view(np.float16).astype(np.float32)
+            return self._rows(name, values.reshape(rows, -1))
+
+        scales, offsets, quants = halves(0), None, blocks[:, 2:]
+        if tensor.tensor_type == GGMLQuantizationType.Q4_1:
+            # The format counts its quants from the block's smallest value, not from the middle.
+            offsets, quants = halves(2) + 8 * scales, blocks[:, 4:]
+        unpacked = _unpack_8(quants) if bits == 8 else _unpack_4(quants)
+        return QuantizedRows(bits, self._rows(name, unpacked.reshape(rows, columns)), scales, offsets)
 
     def _rows(self, name: str, matrix: Array) -> Array:
         """GGUF interleaves the two halves of each query and key head; RoPE here wants them one after the other."""
@@ -114,18 +123,12 @@ def _halves(matrix: Array, heads: int) -> Array:
     return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(matrix.shape)
 
 
-def _unpack_q8_0(quants: U8) -> U8:
+def _unpack_8(quants: U8) -> U8:
     return quants ^ np.uint8(0x80)  # two's complement to an offset of 128
 
 
-def _unpack_q4_0(quants: U8) -> U8:
+def _unpack_4(quants: U8) -> U8:
     return np.concatenate([quants & np.uint8(0x0F), quants >> np.uint8(4)], axis=1)
-
-
-_NATIVE_BLOCKS: dict[tuple[GGMLQuantizationType, int], Callable[[U8], U8]] = {
-    (GGMLQuantizationType.Q8_0, 8): _unpack_q8_0,
-    (GGMLQuantizationType.Q4_0, 4): _unpack_q4_0,
-}
 
 
 def _hugging_face_name(name: str) -> str:

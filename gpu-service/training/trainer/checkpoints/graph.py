@@ -43,6 +43,10 @@ class GraphBuilder:
             self._initializers[name] = _external(self._stored[name])
         return name
 
+    def has(self, weight: str) -> bool:
+        """Whether `weights.bin` holds this tensor."""
+        return weight in self._stored
+
     def shape(self, weight: str) -> tuple[int, ...]:
         """Of a tensor of `weights.bin`."""
         return self._stored[weight].shape

@@ -73,14 +73,16 @@ class TokenizerFiles:
 
 @dataclass(frozen=True)
 class QuantizedRows:
-    """Symmetric blocks of 32 columns: value = (quant - 2 ** (bits - 1)) * scale.
+    """Blocks of 32 columns: value = (quant - 2 ** (bits - 1)) * scale + offset.
 
-    `quants` is u8 [rows, columns], one value per byte for 4 bits too; `scales` is f32 [rows, columns / 32].
+    `quants` is u8 [rows, columns], one value per byte for 4 bits too; `scales` and `offsets` are f32
+    [rows, columns / 32]. `offsets` is None for symmetric blocks.
     """
 
     bits: int
     quants: U8
     scales: F32
+    offsets: F32 | None = None
 
 
 class TensorReader(Protocol):
@@ -90,7 +92,7 @@ class TensorReader(Protocol):
         """The tensor as f32, in its Hugging Face layout."""
 
     def native_blocks(self, name: str, bits: int) -> QuantizedRows | None:
-        """The source's own quants where they are symmetric blocks of 32 with that many bits, else None."""
+        """The source's own quants where they are blocks of 32 with that many bits, else None."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ class LlamaCheckpoint:
         rows = self.tensors.native_blocks(name, bits)
         if rows is None:
             return None
-        return QuantizedRows(bits, self._cut(name, rows.quants), self._cut(name, rows.scales))
+        offsets = None if rows.offsets is None else self._cut(name, rows.offsets)
+        return QuantizedRows(bits, self._cut(name, rows.quants), self._cut(name, rows.scales), offsets)
 
     def _cut(self, name: str, array: Rows) -> Rows:
         return array[: self.config.vocab_size] if name in (EMBEDDING, HEAD) else array

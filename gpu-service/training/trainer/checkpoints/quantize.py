@@ -1,4 +1,4 @@
-"""Symmetric block quantisation, 32 columns a block, and its byte layout for `MatMulNBits`."""
+"""Block quantisation, 32 columns a block, and its byte layout for `MatMulNBits`."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ INT4_SCALE_FACTORS = (1.0, 0.96, 0.92, 0.88, 0.84, 0.80, 1.06, 1.14)
 
 
 def quantize(matrix: F32, bits: int) -> QuantizedRows:
-    """f32 [rows, columns] (columns a multiple of 32) to 8 or 4 bits."""
+    """f32 [rows, columns] (columns a multiple of 32) to 8 or 4 bits, symmetric."""
     parts = [_quantize_rows(matrix[at : at + ROWS_AT_A_TIME], bits) for at in range(0, len(matrix), ROWS_AT_A_TIME)]
     return QuantizedRows(bits, np.concatenate([p.quants for p in parts]), np.concatenate([p.scales for p in parts]))
 
@@ -19,8 +19,10 @@ def quantize(matrix: F32, bits: int) -> QuantizedRows:
 def dequantize(rows: QuantizedRows) -> F32:
     """f32 [rows, columns]."""
     blocks = rows.quants.reshape(*rows.scales.shape, BLOCK).astype(np.float32) - np.float32(1 << (rows.bits - 1))
-    values: F32 = (blocks * rows.scales[..., None]).reshape(rows.quants.shape)
-    return values
+    values: F32 = blocks * rows.scales[..., None]
+    if rows.offsets is not None:
+        values = values + rows.offsets[..., None]
+    return values.reshape(rows.quants.shape)
 
 
 def pack(rows: QuantizedRows) -> U8:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 
 from checkpoints.graph import MICROSOFT, GraphBuilder
@@ -166,10 +167,11 @@ class _SlotsGraph:
     def _nbits(self, x: str, name: str, bits: int, output: str = "") -> str:
         quants, scales = self.g.weight(name + ".quants"), self.g.weight(name + ".scales")
         rows, blocks = self.g.shape(scales)
-        return self.g.node(
+        symmetric = not self.g.has(name + ".offsets")
+        product = self.g.node(
             "MatMulNBits",
             [x, quants, scales],
-            output,
+            output if symmetric else "",
             MICROSOFT,
             K=blocks * BLOCK,
             N=rows,
@@ -177,3 +179,14 @@ class _SlotsGraph:
             block_size=BLOCK,
             accuracy_level=INT8_ACTIVATIONS,
         )
+        if symmetric:
+            return product
+        # Each block's offset meets the sum of the block's inputs. (Zero points inside the operator must be whole
+        # numbers to be fast; these are not.)
+        sums = self.g.node("MatMul", [x, self.g.constant(f"block_sums_{blocks}", _block_sums(blocks))])
+        return self.g.node("Gemm", [sums, self.g.weight(name + ".offsets"), product], output)
+
+
+def _block_sums(blocks: int) -> npt.NDArray[np.float32]:
+    """f32 [blocks * 32, blocks]: a matrix that adds up the columns of each block."""
+    return np.repeat(np.eye(blocks, dtype=np.float32), BLOCK, axis=0)

@@ -82,7 +82,8 @@ def write_weights(
 ) -> Store:
     """Everything the graphs of `weight_format` need, by initializer name.
 
-    A matrix `m` becomes `m` f32 [columns, rows], or `m.quants` and `m.scales` as `MatMulNBits` takes them.
+    A matrix `m` becomes `m` f32 [columns, rows], or `m.quants` and `m.scales` as `MatMulNBits` takes them, and
+    where its blocks are not symmetric `m.offsets` f32 [columns / 32, rows].
     """
     config = checkpoint.config
     bits = FORMAT_BITS[weight_format]
@@ -136,11 +137,15 @@ def _matrix(
     if bits == 32:
         rows = np.concatenate([checkpoint.read(source) for source in sources])
         return [out.add(name, np.ascontiguousarray(rows.T))]
-    blocks = [_quantized(checkpoint, source, bits) for source in sources]
-    return [
-        out.add(name + ".quants", np.concatenate([pack(part) for part in blocks])),
-        out.add(name + ".scales", np.concatenate([part.scales for part in blocks])),
+    parts = [_quantized(checkpoint, source, bits) for source in sources]
+    stored = [
+        out.add(name + ".quants", np.concatenate([pack(part) for part in parts])),
+        out.add(name + ".scales", np.concatenate([part.scales for part in parts])),
     ]
+    if any(part.offsets is not None for part in parts):
+        offsets = [np.zeros_like(part.scales) if part.offsets is None else part.offsets for part in parts]
+        stored.append(out.add(name + ".offsets", np.ascontiguousarray(np.concatenate(offsets).T)))
+    return stored
 
 
 def _quantized(checkpoint: LlamaCheckpoint, name: str, bits: int) -> QuantizedRows:

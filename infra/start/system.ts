@@ -1,0 +1,199 @@
+/**
+ * The whole system on this machine: verifier, training service and worker, wired to each other and ready to serve.
+ *
+ * `npm start`, the service tests and the benchmarks all start it from here.
+ */
+import { openPublisher } from "../../gpu-service/training/publish/publisher.ts";
+import { openSigningKeys } from "../../gpu-service/training/publish/signing-keys.ts";
+import { buildKernel } from "../build/kernel.ts";
+import { readCrons, tickCrons } from "./cron.ts";
+import { openDevelopmentKey } from "./development-key.ts";
+import { applyMigrations, readLocalBucket, readWranglerToml, workerCommand } from "./edge.ts";
+import { lockDataFolder } from "./lock.ts";
+import { type DataFolder, NODE } from "./paths.ts";
+import { freePort, type Ports } from "./ports.ts";
+import { type Command, type Exit, Processes } from "./processes.ts";
+import { waitUntilReady } from "./ready.ts";
+import { openSecrets, type Secrets } from "./secrets.ts";
+import { prepareTarget, type PreparedTarget, type TargetName } from "./target.ts";
+
+const READY_TIMEOUT_MS = 90_000;
+
+export type SystemOptions = {
+  data: DataFolder;
+  target: TargetName;
+  ports: Ports;
+  /** A line of progress for people. */
+  say?: (line: string) => void;
+  /** Lets requests ask for random and adversarial hints: for the losslessness check only. */
+  testHints?: boolean;
+  /** Verifier on core 0, everything else on core 1: benchmarks on two cores measure this way. */
+  pinned?: boolean;
+};
+
+export type System = {
+  /** Base address of the public API, without a slash at its end. */
+  address: string;
+  verifier: string;
+  training: string;
+  /** A development API key. */
+  key: string;
+  target: string;
+  secrets: Secrets;
+  /** Settles when a part ends that nobody asked to end. */
+  unexpectedExit: Promise<Exit>;
+  pids(): number[];
+  stop(): Promise<void>;
+};
+
+/** Throws StartError for what its reader can mend; nothing runs on after a throw. */
+export async function startSystem(options: SystemOptions): Promise<System> {
+  const unlock = lockDataFolder(options.data.root);
+  const processes = new Processes(options.data.logs);
+  try {
+    return await startParts(options, processes, unlock);
+  } catch (error) {
+    await processes.stop();
+    unlock();
+    throw error;
+  }
+}
+
+async function startParts(options: SystemOptions, processes: Processes, unlock: () => void): Promise<System> {
+  const { data, ports, say = () => {} } = options;
+  const secrets = openSecrets(data.keys);
+  const keys = await openSigningKeys(data.keys);
+  const address = `http://127.0.0.1:${ports.edge}`;
+  const publishing = publishingVariables(data, address, secrets);
+
+  // The model may have to be fetched and converted; the worker's build and database need not wait for it.
+  const preparing = prepareTarget(options.target, data, say);
+  const building = Promise.all([buildKernel(), applyMigrations(data)]);
+  const [target] = await Promise.all([preparing, building]);
+
+  const start = (command: Command) => processes.start(options.pinned ? pin(command) : command);
+  start(verifierCommand(target, ports, secrets));
+  start(trainingCommand(data, ports, secrets, publishing));
+  const variables = {
+    TARGET: target.id,
+    VERIFIER_URLS: `ws://127.0.0.1:${ports.verifier}`,
+    LINK_KEY_ID: secrets.link.id,
+    LINK_SECRET: secrets.link.secret,
+    TRUSTED_KEYS: JSON.stringify(keys.trusted),
+    ADMIN_SECRET: secrets.admin,
+    TRAINING_URL: `http://127.0.0.1:${ports.training}`,
+    TRAINING_TOKEN: secrets.training,
+    RETRAIN_RECIPE: target.recipe,
+    TEST_HINTS: options.testHints ? "1" : "0",
+  };
+  start(workerCommand(data, ports.edge, await freePort(), variables));
+
+  const ready = (name: string, port: number) =>
+    waitUntilReady(processes, { name, url: `http://127.0.0.1:${port}/readyz`, timeoutMs: READY_TIMEOUT_MS });
+  const serving = waitUntilReady(processes, { name: "worker", url: `${address}/healthz`, timeoutMs: READY_TIMEOUT_MS });
+  await Promise.all([
+    ready("verifier", ports.verifier).then(() => say("verifier ready")),
+    ready("training", ports.training).then(() => say("training service ready")),
+    serving.then(() => say("worker ready")).then(() => publish(publishing, target, say)),
+  ]);
+  const key = await openDevelopmentKey(data.keys, address, secrets.admin);
+  const crons = tickCrons(readCrons(readWranglerToml()), (cron, at) => fireCron(address, cron, at, say));
+
+  return {
+    address,
+    verifier: `http://127.0.0.1:${ports.verifier}`,
+    training: `http://127.0.0.1:${ports.training}`,
+    key,
+    target: target.id,
+    secrets,
+    unexpectedExit: processes.unexpectedExit,
+    pids: () => processes.pids(),
+    async stop() {
+      crons.stop();
+      await processes.stop();
+      unlock();
+    },
+  };
+}
+
+const verifierCommand = (target: PreparedTarget, ports: Ports, secrets: Secrets): Command => ({
+  name: "verifier",
+  ...program("gpu-service/verify/main.ts"),
+  env: {
+    VERIFY_PORT: String(ports.verifier),
+    VERIFY_HOST: "127.0.0.1",
+    TARGET_DIR: target.folder,
+    FORMAT: process.env.FORMAT ?? "int8",
+    LINK_KEYS: JSON.stringify([secrets.link]),
+  },
+});
+
+const trainingCommand = (
+  data: DataFolder,
+  ports: Ports,
+  secrets: Secrets,
+  publishing: Record<string, string>,
+): Command => ({
+  name: "training",
+  ...program("gpu-service/training/main.ts"),
+  env: {
+    TRAINING_PORT: String(ports.training),
+    TRAINING_HOST: "127.0.0.1",
+    TRAINING_DATA: data.training,
+    TRAINING_TOKEN: secrets.training,
+    MODELS_ROOT: data.models,
+    ...publishing,
+  },
+});
+
+const program = (path: string): Pick<Command, "command" | "args"> => ({
+  command: NODE,
+  args: ["--disable-warning=ExperimentalWarning", path],
+});
+
+const pin = (command: Command): Command => ({
+  ...command,
+  command: "taskset",
+  args: ["-c", command.name === "verifier" ? "0" : "1", command.command, ...command.args],
+});
+
+/** How the training service reaches the worker's bucket and channel; it signs what it puts there. */
+function publishingVariables(data: DataFolder, address: string, secrets: Secrets) {
+  const bucket = readLocalBucket();
+  return {
+    KEYS_DIR: data.keys,
+    S3_ENDPOINT: `${address}${bucket.endpointPath}`,
+    S3_ACCESS_KEY_ID: bucket.accessKeyId,
+    S3_SECRET_ACCESS_KEY: bucket.secretAccessKey,
+    S3_BUCKET: bucket.bucket,
+    EDGE_URL: address,
+    ADMIN_SECRET: secrets.admin,
+  };
+}
+
+/** The target's text assets, and the draft that ships with it. */
+async function publish(
+  config: ReturnType<typeof publishingVariables>,
+  target: PreparedTarget,
+  say: (line: string) => void,
+): Promise<void> {
+  const publisher = await openPublisher(config);
+  try {
+    await publisher.importTarget(target.folder);
+    if (!target.draft) return say(`no draft ships for ${target.id}: starting without model drafts`);
+    const { id, promoted } = await publisher.importRelease(target.draft);
+    if (promoted) say(`draft ${id} signed and published`);
+  } finally {
+    publisher.close();
+  }
+}
+
+async function fireCron(address: string, cron: string, at: Date, say: (line: string) => void): Promise<void> {
+  const url = `${address}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent(cron)}&time=${at.getTime()}`;
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(60_000) });
+    say(`cron ${cron}: ${response.ok ? "done" : `answered ${response.status}`}`);
+  } catch (error) {
+    say(`cron ${cron}: ${error instanceof Error ? error.message : error}`);
+  }
+}

@@ -1,0 +1,80 @@
+/** The training service's configuration: read once from the environment, every bad key named at once. */
+import { z } from "zod";
+
+const MIN_TOKEN_BYTES = 32;
+const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
+
+const bucketKeys = {
+  S3_ENDPOINT: z.url(),
+  S3_ACCESS_KEY_ID: z.string().min(1),
+  S3_SECRET_ACCESS_KEY: z.string().min(1),
+  S3_BUCKET: z.string().min(1),
+};
+const channelKeys = { EDGE_URL: z.url(), ADMIN_SECRET: z.string().min(16) };
+
+/** What publishing needs; also the whole configuration of the release commands. */
+export const publishingSchema = z.object({ ...bucketKeys, ...channelKeys, KEYS_DIR: z.string().min(1) });
+export type PublishingConfig = z.infer<typeof publishingSchema>;
+
+const serviceSchema = z.object({
+  TRAINING_HOST: z.string().default("127.0.0.1"),
+  TRAINING_PORT: z.coerce.number().int().min(0).max(65_535).default(8790),
+  /** Jobs, their work and the trainer's Python environment. */
+  TRAINING_DATA: z.string().min(1),
+  TRAINING_TOKEN: z.string().optional(),
+  /** Folder of target folders, for the trainer. */
+  MODELS_ROOT: z.string().min(1),
+  /** Folder of the trainer's Python environment; beside TRAINING_DATA when absent. */
+  TRAINING_VENV: z.string().min(1).optional(),
+  OUTRIDER_PYTHON: z.string().min(1).optional(),
+  OUTRIDER_TORCH: z.enum(["cpu", "gpu"]).optional(),
+  OUTRIDER_TORCH_INDEX_URL: z.string().min(1).optional(),
+  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+});
+
+export type TrainingConfig = z.infer<typeof serviceSchema> & { publishing: PublishingConfig | null };
+export type Parsed<T> = { ok: true; value: T } | { ok: false; message: string };
+
+type Env = Record<string, string | undefined>;
+
+export function parseTrainingConfig(env: Env): Parsed<TrainingConfig> {
+  const given = withoutEmpty(env);
+  const service = serviceSchema.safeParse(given);
+  const wantsPublishing = Object.keys({ ...bucketKeys, ...channelKeys }).some(
+    (key) => given[key] !== undefined,
+  );
+  const publishing = wantsPublishing ? publishingSchema.safeParse(given) : null;
+  const problems = [...issuesOf(service), ...issuesOf(publishing)];
+  if (service.success) problems.push(...tokenProblems(service.data));
+  if (problems.length || !service.success) return refuse("training service", problems);
+  return { ok: true, value: Object.freeze({ ...service.data, publishing: publishing?.data ?? null }) };
+}
+
+export function parsePublishingConfig(env: Env): Parsed<PublishingConfig> {
+  const result = publishingSchema.safeParse(withoutEmpty(env));
+  return result.success ? { ok: true, value: result.data } : refuse("releases", issuesOf(result));
+}
+
+export const isLoopback = (host: string): boolean => LOOPBACK.has(host);
+
+function tokenProblems(config: z.infer<typeof serviceSchema>): string[] {
+  const bytes = Buffer.byteLength(config.TRAINING_TOKEN ?? "");
+  if (bytes >= MIN_TOKEN_BYTES || (bytes === 0 && isLoopback(config.TRAINING_HOST))) return [];
+  if (bytes === 0) {
+    return [
+      `TRAINING_TOKEN: needed to listen on ${config.TRAINING_HOST}; without one only loopback is allowed`,
+    ];
+  }
+  return [`TRAINING_TOKEN: has ${bytes} bytes, needs at least ${MIN_TOKEN_BYTES}`];
+}
+
+const withoutEmpty = (env: Env): Env =>
+  Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
+
+const issuesOf = (result: z.ZodSafeParseResult<unknown> | null): string[] =>
+  result?.success === false ? result.error.issues.map((i) => `${i.path.join(".")}: ${i.message}`) : [];
+
+const refuse = (what: string, problems: string[]): { ok: false; message: string } => ({
+  ok: false,
+  message: `${what}: bad configuration\n${problems.map((p) => `  ${p}`).join("\n")}`,
+});

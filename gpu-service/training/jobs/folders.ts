@@ -1,0 +1,39 @@
+/** Where a job's files lie. */
+import { appendFileSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { TrainingTask } from "../launchers/launcher.ts";
+
+export class JobFolders {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Makes the job's folders; safe to call again. */
+  open(id: string, recipePath: string): TrainingTask {
+    const folder = join(this.#root, id);
+    const task = {
+      recipe: recipePath,
+      work: join(folder, "work"),
+      out: join(folder, "out"),
+      events: join(folder, "events.jsonl"),
+      log: this.logPath(id),
+    };
+    for (const path of [task.work, task.out]) mkdirSync(path, { recursive: true });
+    return task;
+  }
+
+  logPath(id: string): string {
+    return join(this.#root, id, "log.txt");
+  }
+
+  say(id: string, line: string): void {
+    appendFileSync(this.logPath(id), `${line}\n`);
+  }
+
+  /** Forgets what a cancelled job has made; its log stays. */
+  discard(task: TrainingTask): void {
+    for (const path of [task.work, task.out]) rmSync(path, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * Runs queued jobs, one at a time: train, then publish.
+ *
+ * What is needed to go on after a crash is on disk before it is needed: the owner with the claim, the trainer's
+ * process with its start, the release by its manifest. A job that was publishing publishes again: that is idempotent.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  isComplete,
+  type Launcher,
+  SetupError,
+  type Trainer,
+  type TrainerEnd,
+  type TrainingTask,
+} from "../launchers/launcher.ts";
+import { EventsFile } from "./events-file.ts";
+import type { JobFolders } from "./folders.ts";
+import type { Recipes } from "./recipes.ts";
+import type { JobStore, StoredJob } from "./store.ts";
+
+const POLL_MS = 300;
+const STORE_RETRY_MS = 2_000;
+const MAX_ATTEMPTS = 3;
+
+export type RunnerParts = {
+  store: JobStore;
+  folders: JobFolders;
+  recipes: Recipes;
+  launcher: Launcher;
+  /** Publishes a finished release and makes it current. Idempotent. */
+  publish(folder: string, release: string, signal: AbortSignal): Promise<void>;
+  /** Identity of this service's process, and whether another's still runs. */
+  owner: string;
+  isRunning(identity: string): boolean;
+  log: { info(fields: object, text: string): void; error(fields: object, text: string): void };
+};
+
+type Ended =
+  | { kind: "succeeded" }
+  | { kind: "failed"; message: string }
+  | { kind: "cancelled" }
+  | { kind: "again"; message: string; isFailure: boolean };
+
+export class JobRunner {
+  readonly #parts: RunnerParts;
+  readonly #closing = new AbortController();
+  #loop: Promise<void> | undefined;
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    if (this.#loop) throw new Error("JobRunner.start: called twice");
+    this.#loop = this.#run();
+  }
+
+  /** Ends the running trainer and puts its job back into the queue. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closing.signal.aborted) {
+      try {
+        const job = this.#takeAbandoned() ?? this.#parts.store.claim(this.#parts.owner);
+        if (job) await this.#work(job);
+        else await this.#pause(POLL_MS);
+      } catch (error) {
+        // The store itself failed (a full disk): nothing is lost, the job is still there when it works again.
+        this.#parts.log.error({ err: error }, "the job store failed");
+        await this.#pause(STORE_RETRY_MS);
+      }
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return sleep(ms, undefined, { signal: this.#closing.signal }).catch(() => {});
+  }
+
+  /** A running job that nobody runs: its service was killed, or this one failed to note how it ended. */
+  #takeAbandoned(): StoredJob | undefined {
+    const { store, owner, isRunning } = this.#parts;
+    for (const job of store.running()) {
+      if (job.owner !== null && job.owner !== owner && isRunning(job.owner)) continue;
+      const taken = store.takeOver(job.id, job.owner, owner);
+      if (taken) return taken;
+    }
+    return undefined;
+  }
+
+  async #work(job: StoredJob): Promise<void> {
+    const { store, log } = this.#parts;
+    log.info({ job: job.id, recipe: job.recipe, attempt: job.attempts }, "job begins");
+    const stop = new AbortController();
+    const watch = setInterval(() => {
+      if (this.#closing.signal.aborted || store.find(job.id)?.cancel_requested) stop.abort();
+    }, POLL_MS);
+    try {
+      const ended = await this.#attempt(job, stop.signal).catch((error: unknown) =>
+        this.#explain(job, error, stop),
+      );
+      this.#settle(job, ended);
+    } finally {
+      clearInterval(watch);
+    }
+  }
+
+  async #attempt(job: StoredJob, signal: AbortSignal): Promise<Ended> {
+    const recipe = this.#parts.recipes.pathOf(job.recipe);
+    if (recipe === undefined) return { kind: "failed", message: `recipe ${job.recipe}: no longer shipped` };
+    const task = this.#parts.folders.open(job.id, recipe);
+    if (!isComplete(task)) {
+      const end = await this.#train(job, task, signal);
+      if (end.kind === "refused") return { kind: "failed", message: end.message };
+      if (end.kind === "lost") return { kind: "again", message: end.message, isFailure: true };
+    }
+    if (job.publish) {
+      this.#parts.store.setProgress(job.id, { stage: "publish", step: 0, steps: 1 });
+      await this.#parts.publish(task.out, job.release, signal);
+      this.#parts.store.setProgress(job.id, { stage: "publish", step: 1, steps: 1 });
+    }
+    return { kind: "succeeded" };
+  }
+
+  async #train(job: StoredJob, task: TrainingTask, signal: AbortSignal): Promise<TrainerEnd> {
+    const { store } = this.#parts;
+    const events = new EventsFile(task.events);
+    // Lines of an earlier attempt are not news.
+    events.latest();
+    const trainer = await this.#trainerOf(job, task, signal);
+    store.setProcess(job.id, trainer.identity);
+    const unfollow = events.follow((progress) => store.setProgress(job.id, progress));
+    const stopped = new Promise<never>((_, reject) => {
+      const stop = () => trainer.end().then(() => reject(signal.reason), reject);
+      if (signal.aborted) void stop();
+      else signal.addEventListener("abort", () => void stop());
+    });
+    try {
+      const end = await Promise.race([trainer.ended, stopped]);
+      // Ended by us, not lost.
+      return signal.aborted ? await stopped : end;
+    } finally {
+      unfollow();
+      store.setProcess(job.id, null);
+    }
+  }
+
+  async #trainerOf(job: StoredJob, task: TrainingTask, signal: AbortSignal): Promise<Trainer> {
+    const { store, folders, launcher } = this.#parts;
+    const adopted = job.process === null ? undefined : launcher.adopt(job.process, task);
+    if (adopted) return adopted;
+    return launcher.start(
+      task,
+      {
+        log: (line) => folders.say(job.id, line),
+        progress: (progress) => store.setProgress(job.id, progress),
+      },
+      signal,
+    );
+  }
+
+  #explain(job: StoredJob, error: unknown, stop: AbortController): Ended {
+    if (stop.signal.aborted && this.#parts.store.find(job.id)?.cancel_requested) return { kind: "cancelled" };
+    if (stop.signal.aborted) return { kind: "again", message: "the service stops", isFailure: false };
+    const message = error instanceof Error ? error.message : String(error);
+    if (!(error instanceof SetupError)) this.#parts.log.error({ job: job.id, err: error }, "job failed");
+    return { kind: "failed", message };
+  }
+
+  #settle(job: StoredJob, ended: Ended): void {
+    const { store, folders, log } = this.#parts;
+    const recipe = this.#parts.recipes.pathOf(job.recipe) ?? "";
+    if (ended.kind === "again" && (!ended.isFailure || job.attempts < MAX_ATTEMPTS)) {
+      store.requeue(job.id, ended.isFailure);
+    } else if (ended.kind === "again") {
+      store.finish(job.id, "failed", `${ended.message} (${job.attempts} times)`);
+    } else if (ended.kind === "failed") {
+      folders.say(job.id, ended.message);
+      store.finish(job.id, "failed", ended.message);
+    } else {
+      if (ended.kind === "cancelled") folders.discard(folders.open(job.id, recipe));
+      store.finish(job.id, ended.kind);
+    }
+    log.info({ job: job.id, ...ended }, "job ends");
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * Jobs on disk (SQLite, WAL). Every change of state is one statement that names the state it expects, so two
+ * services on one store never both run a job.
+ */
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { z } from "zod";
+import { type Job, jobState, type NewJob, type Progress, progressSchema } from "../../protocol/jobs.ts";
+
+const SCHEMA = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  PRAGMA busy_timeout = 5000;
+  CREATE TABLE IF NOT EXISTS jobs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    idempotency_key TEXT UNIQUE,
+    recipe TEXT NOT NULL,
+    release TEXT NOT NULL,
+    publish INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    created TEXT NOT NULL,
+    started TEXT,
+    finished TEXT,
+    progress TEXT,
+    error TEXT,
+    owner TEXT,
+    process TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    cancel_requested INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, number);
+`;
+
+const rowSchema = z.object({
+  id: z.string(),
+  recipe: z.string(),
+  release: z.string(),
+  publish: z.number().transform((n) => n === 1),
+  state: jobState,
+  created: z.string(),
+  started: z.string().nullable(),
+  finished: z.string().nullable(),
+  progress: z
+    .string()
+    .nullable()
+    .transform((text) => (text === null ? null : progressSchema.parse(JSON.parse(text)))),
+  error: z.string().nullable(),
+  owner: z.string().nullable(),
+  process: z.string().nullable(),
+  attempts: z.number(),
+  cancel_requested: z.number().transform((n) => n === 1),
+});
+/** A job with what only the runner needs to know. `owner` and `process` are identities of processes. */
+export type StoredJob = z.infer<typeof rowSchema>;
+
+export class JobStore {
+  readonly #db: DatabaseSync;
+  readonly #now: () => Date;
+
+  constructor(path: string, now: () => Date = () => new Date()) {
+    mkdirSync(dirname(path), { recursive: true });
+    this.#db = new DatabaseSync(path);
+    this.#db.exec(SCHEMA);
+    this.#now = now;
+  }
+
+  /** Adds a job, or returns the one that has the same idempotency key. */
+  add(job: NewJob & { id: string; release: string }): { job: Job; created: boolean } {
+    const { changes } = this.#run(
+      `INSERT INTO jobs (id, idempotency_key, recipe, release, publish, state, created)
+       VALUES (?, ?, ?, ?, ?, 'queued', ?) ON CONFLICT (idempotency_key) DO NOTHING`,
+      job.id,
+      job.idempotency_key ?? null,
+      job.recipe,
+      job.release,
+      job.publish ? 1 : 0,
+      this.#stamp(),
+    );
+    if (changes === 1) return { job: publicView(this.#must(job.id)), created: true };
+    const first = this.#one("SELECT * FROM jobs WHERE idempotency_key = ?", job.idempotency_key ?? null);
+    if (!first) throw new Error(`jobs store: job ${job.id} was neither added nor found`);
+    return { job: publicView(first), created: false };
+  }
+
+  get(id: string): Job | undefined {
+    const row = this.find(id);
+    return row && publicView(row);
+  }
+
+  find(id: string): StoredJob | undefined {
+    return this.#one("SELECT * FROM jobs WHERE id = ?", id);
+  }
+
+  findByKey(key: string): Job | undefined {
+    const row = this.#one("SELECT * FROM jobs WHERE idempotency_key = ?", key);
+    return row && publicView(row);
+  }
+
+  /** Newest first. */
+  list(limit: number): Job[] {
+    return this.#all("SELECT * FROM jobs ORDER BY number DESC LIMIT ?", limit).map(publicView);
+  }
+
+  countByState(): Record<string, number> {
+    const rows = this.#db.prepare("SELECT state, COUNT(*) AS n FROM jobs GROUP BY state").all();
+    return Object.fromEntries(rows.map((row) => [String(row.state), Number(row.n)]));
+  }
+
+  /** Makes the oldest queued job this owner's; `undefined` when none waits. */
+  claim(owner: string): StoredJob | undefined {
+    return this.#one(
+      `UPDATE jobs SET state = 'running', owner = ?, attempts = attempts + 1, started = COALESCE(started, ?)
+       WHERE number = (SELECT number FROM jobs WHERE state = 'queued' ORDER BY number LIMIT 1) AND state = 'queued'
+       RETURNING *`,
+      owner,
+      this.#stamp(),
+    );
+  }
+
+  /** Takes over a running job whose owner is gone; `undefined` when another service was faster. */
+  takeOver(id: string, deadOwner: string | null, owner: string): StoredJob | undefined {
+    return this.#one(
+      "UPDATE jobs SET owner = ? WHERE id = ? AND state = 'running' AND owner IS ? RETURNING *",
+      owner,
+      id,
+      deadOwner,
+    );
+  }
+
+  running(): StoredJob[] {
+    return this.#all("SELECT * FROM jobs WHERE state = 'running' ORDER BY number");
+  }
+
+  setProcess(id: string, process: string | null): void {
+    this.#run("UPDATE jobs SET process = ? WHERE id = ?", process, id);
+  }
+
+  setProgress(id: string, progress: Progress): void {
+    this.#run("UPDATE jobs SET progress = ? WHERE id = ?", JSON.stringify(progress), id);
+  }
+
+  /** A queued job is cancelled at once; a running one by its runner. `undefined` when there is no such job. */
+  requestCancel(id: string): Job | undefined {
+    this.#run("UPDATE jobs SET cancel_requested = 1 WHERE id = ? AND state = 'running'", id);
+    this.#run(
+      "UPDATE jobs SET state = 'cancelled', finished = ? WHERE id = ? AND state = 'queued'",
+      this.#stamp(),
+      id,
+    );
+    return this.get(id);
+  }
+
+  /** Puts a running job back, so that it goes on from its last checkpoint. `isFailure`: counts as an attempt. */
+  requeue(id: string, isFailure: boolean): void {
+    this.#run(
+      `UPDATE jobs SET state = 'queued', owner = NULL, process = NULL, attempts = attempts - ?
+       WHERE id = ? AND state = 'running'`,
+      isFailure ? 0 : 1,
+      id,
+    );
+  }
+
+  finish(id: string, state: "succeeded" | "failed" | "cancelled", error: string | null = null): void {
+    this.#run(
+      `UPDATE jobs SET state = ?, error = ?, finished = ?, owner = NULL, process = NULL
+       WHERE id = ? AND state = 'running'`,
+      state,
+      error,
+      this.#stamp(),
+      id,
+    );
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #stamp(): string {
+    return this.#now().toISOString();
+  }
+
+  #must(id: string): StoredJob {
+    const row = this.find(id);
+    if (!row) throw new Error(`jobs store: no job ${id}`);
+    return row;
+  }
+
+  #one(sql: string, ...values: SQLInputValue[]): StoredJob | undefined {
+    const row = this.#db.prepare(sql).get(...values);
+    return row === undefined ? undefined : rowSchema.parse(row);
+  }
+
+  #all(sql: string, ...values: SQLInputValue[]): StoredJob[] {
+    return this.#db
+      .prepare(sql)
+      .all(...values)
+      .map((row) => rowSchema.parse(row));
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): { changes: number } {
+    return { changes: Number(this.#db.prepare(sql).run(...values).changes) };
+  }
+}
+
+function publicView(row: StoredJob): Job {
+  const { owner: _owner, process: _process, attempts: _attempts, cancel_requested: _cancel, ...job } = row;
+  return job;
+}

@@ -1,0 +1,103 @@
+/** Runs the trainer as a process of this machine, in a group of its own and with its output in files: it outlives us. */
+import { spawn } from "node:child_process";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  isComplete,
+  type Launcher,
+  SetupError,
+  type Trainer,
+  type TrainerEnd,
+  type TrainingTask,
+} from "./launcher.ts";
+import { endGroup, isRunning, killGroup, processIdentity } from "./process.ts";
+import type { SetupShell } from "./python-env.ts";
+
+const WATCH_MS = 500;
+const MESSAGE_LINES = 5;
+
+export type LocalLauncherOptions = {
+  /** Folder of the Python project: `python -m trainer` runs there. */
+  project: string;
+  /** Makes the environment if need be; returns its interpreter. */
+  environment(shell: SetupShell): Promise<string>;
+  /** Folder of target folders. */
+  modelsRoot: string;
+};
+
+export function localLauncher(options: LocalLauncherOptions): Launcher {
+  return {
+    async start(task, tell, signal) {
+      const python = await options.environment({
+        log: tell.log,
+        step: (step, steps) => tell.progress({ stage: "environment", step, steps }),
+        signal,
+      });
+      return startProcess(python, trainerArguments(task), options, task);
+    },
+    adopt(identity, task) {
+      if (!isRunning(identity)) return undefined;
+      return { identity, ended: watchForeign(identity, task), end: () => endGroup(identity) };
+    },
+  };
+}
+
+const trainerArguments = (task: TrainingTask): string[] =>
+  ["-u", "-m", "trainer", "run"].concat(
+    ...[
+      ["--recipe", task.recipe],
+      ["--work", task.work],
+      ["--out", task.out],
+      ["--events", task.events],
+    ],
+  );
+
+function startProcess(
+  python: string,
+  args: string[],
+  options: LocalLauncherOptions,
+  task: TrainingTask,
+): Trainer {
+  const log = openSync(task.log, "a");
+  const child = spawn(python, args, {
+    cwd: options.project,
+    detached: true,
+    stdio: ["ignore", log, log],
+    env: { ...process.env, MODELS_ROOT: options.modelsRoot, PYTHONUNBUFFERED: "1" },
+  });
+  closeSync(log);
+  const ended = new Promise<TrainerEnd>((resolve) => {
+    child.on("error", (error) =>
+      resolve({ kind: "refused", message: `${python} does not start: ${error.message}` }),
+    );
+    child.on("exit", (code, signal) => {
+      // Whatever it started must not go on writing into the job's folders.
+      if (child.pid !== undefined) killGroup(child.pid);
+      resolve(judge(code, signal, task));
+    });
+  });
+  const identity = child.pid === undefined ? undefined : processIdentity(child.pid);
+  if (identity === undefined)
+    throw new SetupError(`${python} did not start, or ended at once; see ${task.log}`);
+  return { identity, ended, end: () => endGroup(identity) };
+}
+
+function judge(code: number | null, signal: NodeJS.Signals | null, task: TrainingTask): TrainerEnd {
+  if (code === 0 && isComplete(task)) return { kind: "finished" };
+  if (code === 0) return { kind: "refused", message: `the trainer ended without a release in ${task.out}` };
+  if (code === null) return { kind: "lost", message: `the trainer was ended by ${signal}` };
+  return { kind: "refused", message: `the trainer failed: ${lastLines(task.log)}` };
+}
+
+/** A process that is not our child tells no exit code: its release on disk, written last, does. */
+async function watchForeign(identity: string, task: TrainingTask): Promise<TrainerEnd> {
+  while (isRunning(identity)) await sleep(WATCH_MS);
+  return isComplete(task)
+    ? { kind: "finished" }
+    : { kind: "lost", message: "the trainer ended while nobody watched" };
+}
+
+function lastLines(path: string): string {
+  const text = existsSync(path) ? readFileSync(path, "utf8").slice(-4_000).trimEnd() : "";
+  return text.split("\n").slice(-MESSAGE_LINES).join("\n") || "it printed nothing";
+}

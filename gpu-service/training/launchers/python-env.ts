@@ -1,0 +1,141 @@
+/**
+ * A Python environment made from a pinned requirements file: once, and again when that file changes.
+ *
+ * The stamp is written last, so an environment whose making was cut off is made anew.
+ */
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { SetupError } from "./launcher.ts";
+import { explainPip } from "./pip-errors.ts";
+import { type Outcome, runLogged } from "./process.ts";
+import { chooseTorchBuild, NEEDED_DISK_MIB, splitTorchPin, torchRequirements } from "./torch-build.ts";
+
+const OLDEST_PYTHON = [3, 10] as const;
+const PYTHON_NAMES = ["python3", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
+const LIGHT_DISK_MIB = 600;
+
+export type PythonEnvWish = {
+  /** Where the environment lies or is made. */
+  folder: string;
+  /** Path of the requirements file, exact pins. A line `torch==X` chooses its build by itself. */
+  requirements: string;
+  /** A certain interpreter; otherwise the first on the PATH that is new enough. */
+  python?: string | undefined;
+  torch?: "cpu" | "gpu" | undefined;
+  torchIndexUrl?: string | undefined;
+};
+export type SetupShell = {
+  /** Every line that pip prints, and what is being done. */
+  log(line: string): void;
+  /** Which of how many steps has begun. */
+  step(step: number, steps: number): void;
+  signal: AbortSignal;
+};
+
+/** Returns the environment's interpreter. Throws SetupError that says what is missing. */
+export async function ensurePythonEnv(wish: PythonEnvWish, shell: SetupShell): Promise<string> {
+  const text = readFileSync(wish.requirements, "utf8");
+  const { torch, others } = splitTorchPin(text);
+  const choice = torch === undefined ? undefined : await chooseBuild(wish, shell);
+  const stampPath = join(wish.folder, ".outrider-stamp");
+  const stamp = `${createHash("sha256").update(text).digest("hex")} ${choice?.build ?? "none"}\n`;
+  const python = join(wish.folder, "bin", "python");
+  if (existsSync(python) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp) return python;
+
+  const base = await findPython(wish.python, shell);
+  requireDisk(wish.folder, choice ? NEEDED_DISK_MIB[choice.build] : LIGHT_DISK_MIB);
+  shell.step(1, 3);
+  await makeVenv(base, wish.folder, shell);
+  shell.step(2, 3);
+  if (torch !== undefined && choice) {
+    shell.log(`torch: the ${choice.build.toUpperCase()} build (${choice.reason})`);
+    await installTorch(python, torch, choice.build, wish.torchIndexUrl, shell);
+  }
+  shell.step(3, 3);
+  const listed = join(wish.folder, "requirements.txt");
+  writeFileSync(listed, others);
+  await pip(python, ["-r", listed], shell);
+  writeFileSync(stampPath, stamp);
+  return python;
+}
+
+async function chooseBuild(wish: PythonEnvWish, shell: SetupShell) {
+  const hasNvidia = wish.torch === undefined && (await quietly("nvidia-smi", ["-L"], shell)).code === 0;
+  return chooseTorchBuild({ wanted: wish.torch, hasNvidia, platform: process.platform });
+}
+
+async function findPython(wanted: string | undefined, shell: SetupShell): Promise<string> {
+  const seen: string[] = [];
+  for (const name of wanted ? [wanted] : PYTHON_NAMES) {
+    const { code, output } = await quietly(name, ["-c", "import sys; print(*sys.version_info[:2])"], shell);
+    const [major = 0, minor = 0] = output.trim().split(" ").map(Number);
+    if (code !== 0 || !major) continue;
+    if (major > OLDEST_PYTHON[0] || (major === OLDEST_PYTHON[0] && minor >= OLDEST_PYTHON[1])) return name;
+    seen.push(`${name} is ${major}.${minor}`);
+  }
+  const found = seen.length
+    ? `found only: ${seen.join(", ")}`
+    : `looked for ${wanted ?? PYTHON_NAMES.join(", ")}`;
+  throw new SetupError(
+    `Python ${OLDEST_PYTHON.join(".")} or newer is needed (${found}). Install it, or name one by OUTRIDER_PYTHON.`,
+  );
+}
+
+function requireDisk(folder: string, neededMib: number): void {
+  mkdirSync(dirname(folder), { recursive: true });
+  const { bavail, bsize } = statfsSync(dirname(folder));
+  const freeMib = Math.floor((bavail * bsize) / 2 ** 20);
+  if (freeMib < neededMib) {
+    throw new SetupError(
+      `The disk of ${dirname(folder)} has ${freeMib} MiB left; ${folder} needs ${neededMib} MiB.`,
+    );
+  }
+}
+
+async function makeVenv(base: string, folder: string, shell: SetupShell): Promise<void> {
+  rmSync(folder, { recursive: true, force: true });
+  shell.log(`Making the Python environment ${folder}`);
+  const { code, output } = await runLogged(base, ["-m", "venv", folder], shell);
+  if (code === 0) return;
+  if (/ensurepip|No module named venv/.test(output)) {
+    throw new SetupError(
+      `${base} cannot make environments: install its venv package (Debian: python3-venv).`,
+    );
+  }
+  throw new SetupError(`${base} -m venv ${folder}: ${explainPip(output)}`);
+}
+
+async function installTorch(
+  python: string,
+  pin: string,
+  build: "cpu" | "gpu",
+  indexUrl: string | undefined,
+  shell: SetupShell,
+): Promise<void> {
+  const index = indexUrl ? ["--extra-index-url", indexUrl] : [];
+  const [first, fallback] = torchRequirements(pin, build, process.platform);
+  if (first === undefined) return;
+  const outcome = await runPip(python, [...index, first], shell);
+  if (outcome.code === 0) return;
+  if (fallback === undefined || !/No matching distribution found/.test(outcome.output)) {
+    throw new SetupError(`pip install ${first}: ${explainPip(outcome.output)}`);
+  }
+  shell.log(
+    `WARNING: no index that pip is configured with offers ${first}. Installing ${fallback} instead: on Linux that is` +
+      " the CUDA build, several GB to fetch. OUTRIDER_TORCH_INDEX_URL names an index that has the CPU build.",
+  );
+  requireDisk(dirname(python), NEEDED_DISK_MIB.gpu);
+  await pip(python, [...index, fallback], shell);
+}
+
+async function pip(python: string, args: string[], shell: SetupShell): Promise<void> {
+  const { code, output } = await runPip(python, args, shell);
+  if (code !== 0) throw new SetupError(`pip install ${args.join(" ")}: ${explainPip(output)}`);
+}
+
+const runPip = (python: string, args: string[], shell: SetupShell): Promise<Outcome> =>
+  runLogged(python, ["-m", "pip", "install", "--no-input", "--progress-bar", "off", ...args], shell);
+
+const quietly = (command: string, args: string[], shell: SetupShell): Promise<Outcome> =>
+  runLogged(command, args, { log: () => {}, signal: shell.signal });

@@ -1,0 +1,104 @@
+/** The training service's composition root: the only place where it reads its environment. */
+import { randomBytes } from "node:crypto";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { serve } from "@hono/node-server";
+import pino from "pino";
+import { trainingApi } from "./api/app.ts";
+import { trainingMetrics } from "./api/metrics.ts";
+import { parseTrainingConfig, type TrainingConfig } from "./config.ts";
+import { JobFolders } from "./jobs/folders.ts";
+import { Recipes } from "./jobs/recipes.ts";
+import { JobRunner } from "./jobs/runner.ts";
+import { JobStore } from "./jobs/store.ts";
+import { type LocalLauncherOptions, localLauncher } from "./launchers/local.ts";
+import { isRunning, processIdentity } from "./launchers/process.ts";
+import { ensurePythonEnv } from "./launchers/python-env.ts";
+import { openPublisher } from "./publish/publisher.ts";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const parsed = parseTrainingConfig(process.env);
+if (!parsed.ok) {
+  console.error(parsed.message);
+  process.exit(2);
+}
+const config = parsed.value;
+const log = pino({ name: "training", level: config.LOG_LEVEL });
+const store = new JobStore(join(config.TRAINING_DATA, "jobs.sqlite"));
+const folders = new JobFolders(join(config.TRAINING_DATA, "jobs"));
+const recipes = new Recipes(join(here, "recipes"));
+const runner = new JobRunner({
+  store,
+  folders,
+  recipes,
+  launcher: localLauncher(launcherOptions(config)),
+  publish: (folder, release, signal) => publish(config, folder, release, signal),
+  owner: processIdentity(process.pid) ?? `${process.pid}@unknown`,
+  isRunning,
+  log,
+});
+const app = trainingApi({
+  store,
+  recipes,
+  logPath: (id) => folders.logPath(id),
+  token: config.TRAINING_TOKEN,
+  canPublish: config.publishing !== null,
+  newId: () => `job-${randomBytes(8).toString("hex")}`,
+  newRelease: (recipe) => `${recipe}-${compactTime(new Date())}-${randomBytes(2).toString("hex")}`,
+  metrics: trainingMetrics(store),
+});
+
+const server = serve(
+  { fetch: app.fetch, hostname: config.TRAINING_HOST, port: config.TRAINING_PORT },
+  ({ port }) => {
+    log.info({ host: config.TRAINING_HOST, port, recipes: recipes.names }, "listening");
+    runner.start();
+  },
+);
+server.on("error", (error) => {
+  log.fatal({ err: error }, `cannot listen on ${config.TRAINING_HOST}:${config.TRAINING_PORT}`);
+  process.exit(1);
+});
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void stop(signal));
+
+async function stop(signal: string): Promise<void> {
+  log.info({ signal }, "stopping");
+  server.close();
+  await runner.close();
+  store.close();
+  // Followers of a job's events would hold the server open.
+  process.exit(0);
+}
+
+function launcherOptions(from: TrainingConfig): LocalLauncherOptions {
+  const project = join(here, "trainer");
+  const wish = {
+    folder: from.TRAINING_VENV ?? join(dirname(from.TRAINING_DATA), "venv-train"),
+    requirements: join(project, "requirements-train.txt"),
+    python: from.OUTRIDER_PYTHON,
+    torch: from.OUTRIDER_TORCH,
+    torchIndexUrl: from.OUTRIDER_TORCH_INDEX_URL,
+  };
+  return { project, modelsRoot: from.MODELS_ROOT, environment: (shell) => ensurePythonEnv(wish, shell) };
+}
+
+/** Keys are read anew each time: they may have been rotated since the last job. */
+async function publish(
+  from: TrainingConfig,
+  folder: string,
+  release: string,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!from.publishing) throw new Error(`release ${release}: this service is not configured to publish`);
+  const publisher = await openPublisher(from.publishing);
+  try {
+    await publisher.publishJob(folder, release, signal);
+  } finally {
+    publisher.close();
+  }
+}
+
+/** UTC, such as 20261124-071503. */
+function compactTime(time: Date): string {
+  return time.toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
+}

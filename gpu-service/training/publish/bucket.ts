@@ -1,0 +1,99 @@
+/** The releases bucket over S3: the same code for R2 in production and for the local one. Objects are never replaced. */
+import {
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  S3ServiceException,
+} from "@aws-sdk/client-s3";
+import type { PublishingConfig } from "../config.ts";
+import { PublishError } from "./errors.ts";
+
+const CONTENT_TYPES = [
+  [/\.json$/, "application/json"],
+  [/./, "application/octet-stream"],
+] as const;
+
+export class Bucket {
+  readonly #client: S3Client;
+  readonly #name: string;
+  readonly #endpoint: string;
+
+  constructor(
+    config: Pick<PublishingConfig, "S3_ENDPOINT" | "S3_ACCESS_KEY_ID" | "S3_SECRET_ACCESS_KEY" | "S3_BUCKET">,
+  ) {
+    this.#client = new S3Client({
+      region: "auto",
+      endpoint: config.S3_ENDPOINT,
+      forcePathStyle: true,
+      credentials: { accessKeyId: config.S3_ACCESS_KEY_ID, secretAccessKey: config.S3_SECRET_ACCESS_KEY },
+      // R2 refuses the checksum trailers that the SDK adds by default.
+      requestChecksumCalculation: "WHEN_REQUIRED",
+      responseChecksumValidation: "WHEN_REQUIRED",
+    });
+    this.#name = config.S3_BUCKET;
+    this.#endpoint = config.S3_ENDPOINT;
+  }
+
+  /** False when the key is taken: what lies there is left as it is. */
+  async create(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean> {
+    const type = CONTENT_TYPES.find(([pattern]) => pattern.test(key))?.[1];
+    const put = new PutObjectCommand({
+      Bucket: this.#name,
+      Key: key,
+      Body: bytes,
+      ContentLength: bytes.byteLength,
+      ContentType: type,
+      IfNoneMatch: "*",
+    });
+    try {
+      await this.#client.send(put, { abortSignal: signal });
+      return true;
+    } catch (error) {
+      if (statusOf(error) === 412) return false;
+      throw this.#explain(`write ${key}`, error);
+    }
+  }
+
+  async read(key: string): Promise<Uint8Array<ArrayBuffer> | null> {
+    try {
+      const { Body } = await this.#client.send(new GetObjectCommand({ Bucket: this.#name, Key: key }));
+      return Body ? Uint8Array.from(await Body.transformToByteArray()) : null;
+    } catch (error) {
+      if (statusOf(error) === 404) return null;
+      throw this.#explain(`read ${key}`, error);
+    }
+  }
+
+  /** Every key that begins so. */
+  async list(prefix: string): Promise<string[]> {
+    const keys: string[] = [];
+    let token: string | undefined;
+    do {
+      const command = new ListObjectsV2Command({
+        Bucket: this.#name,
+        Prefix: prefix,
+        ContinuationToken: token,
+      });
+      const page = await this.#client.send(command).catch((error: unknown) => {
+        throw this.#explain(`list ${prefix}`, error);
+      });
+      keys.push(...(page.Contents ?? []).flatMap((object) => object.Key ?? []));
+      token = page.NextContinuationToken;
+    } while (token !== undefined);
+    return keys;
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+
+  #explain(action: string, error: unknown): unknown {
+    if (error instanceof Error && error.name === "AbortError") return error;
+    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    return new PublishError(`bucket ${this.#name} at ${this.#endpoint}: cannot ${action} (${reason})`);
+  }
+}
+
+const statusOf = (error: unknown): number | undefined =>
+  error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;

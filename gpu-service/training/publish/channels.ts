@@ -1,0 +1,133 @@
+/** The channels at the edge: read, and moved by compare-and-swap. */
+import { z } from "zod";
+import {
+  type ChannelRecord,
+  channelRecordSchema,
+  type Envelope,
+  openEnvelope,
+} from "../../protocol/manifest.ts";
+import type { PublishingConfig } from "../config.ts";
+import type { Published } from "./draft-release.ts";
+import { PublishError } from "./errors.ts";
+import type { SigningKeys } from "./signing-keys.ts";
+
+const SWAP_TRIES = 5;
+const NETWORK_TRIES = 4;
+const FIRST_WAIT_MS = 500;
+const TIMEOUT_MS = 15_000;
+const errorSchema = z.object({ error: z.object({ message: z.string() }) });
+
+export type ChannelsOptions = Pick<PublishingConfig, "EDGE_URL" | "ADMIN_SECRET"> & {
+  keys: SigningKeys;
+  wait?: (ms: number) => Promise<unknown>;
+};
+/** Returns the record to put in place of the one now there; null when nothing is to change. */
+type Change = (now: ChannelRecord | null) => ChannelRecord | null;
+
+export class Channels {
+  readonly #options: ChannelsOptions;
+  readonly #wait: (ms: number) => Promise<unknown>;
+
+  constructor(options: ChannelsOptions) {
+    this.#options = options;
+    this.#wait = options.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
+  }
+
+  /** Null before the first record. Throws PublishError when its signature is not of a trusted key. */
+  async read(target: string, signal?: AbortSignal): Promise<ChannelRecord | null> {
+    const response = await this.#request("GET", target, undefined, signal);
+    if (response.status === 404) return null;
+    if (!response.ok) throw await this.#refusal(target, response);
+    const opened = await openEnvelope(
+      "channel",
+      await response.json().catch(() => null),
+      this.#options.keys.trusted,
+      channelRecordSchema,
+    );
+    if (!opened.ok) throw new PublishError(`channel ${target}: ${opened.message}`);
+    return opened.value;
+  }
+
+  /** Makes a release current; what was current becomes previous. `onlyFirst`: only where there is no record yet. */
+  promote(release: Published, options: { onlyFirst?: boolean; signal?: AbortSignal } = {}): Promise<boolean> {
+    const { id, target, manifestSha256 } = release;
+    return this.#swap(target, options.signal, (now) => {
+      if (now && (options.onlyFirst || now.current.release === id)) return null;
+      return {
+        target,
+        sequence: (now?.sequence ?? 0) + 1,
+        current: { release: id, manifest_sha256: manifestSha256 },
+        canary: null,
+        previous: now?.current ?? null,
+      };
+    });
+  }
+
+  /** Makes the previous release current again, by a new record. */
+  rollback(target: string): Promise<boolean> {
+    return this.#swap(target, undefined, (now) => {
+      if (!now?.previous)
+        throw new PublishError(`channel ${target}: there is no previous release to go back to`);
+      return {
+        ...now,
+        sequence: now.sequence + 1,
+        current: now.previous,
+        canary: null,
+        previous: now.current,
+      };
+    });
+  }
+
+  /** True when the channel was changed. Reads again when somebody else was faster. */
+  async #swap(target: string, signal: AbortSignal | undefined, change: Change): Promise<boolean> {
+    for (let attempt = 0; attempt < SWAP_TRIES; attempt++) {
+      const now = await this.read(target, signal);
+      const next = change(now);
+      if (next === null) return false;
+      const envelope = await this.#options.keys.seal("channel", JSON.stringify(next));
+      const response = await this.#request("PUT", target, { envelope, sequence: now?.sequence ?? 0 }, signal);
+      if (response.ok) return true;
+      if (response.status !== 412) throw await this.#refusal(target, response);
+    }
+    throw new PublishError(`channel ${target}: changed under us ${SWAP_TRIES} times; try again`);
+  }
+
+  /** Waits out an edge that restarts. A PUT sent twice meets 412 the second time and is then found done. */
+  async #request(
+    method: "GET" | "PUT",
+    target: string,
+    body: { envelope: Envelope; sequence: number } | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Response> {
+    const url = new URL(`/admin/channels/${encodeURIComponent(target)}`, this.#options.EDGE_URL);
+    const headers = new Headers({ authorization: `Bearer ${this.#options.ADMIN_SECRET}` });
+    if (body) {
+      headers.set("if-match", `"${body.sequence}"`);
+      headers.set("content-type", "application/json");
+    }
+    for (let attempt = 1; ; attempt++) {
+      signal?.throwIfAborted();
+      const timeout = AbortSignal.timeout(TIMEOUT_MS);
+      const outcome = await fetch(url, {
+        method,
+        headers,
+        ...(body && { body: JSON.stringify(body.envelope) }),
+        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      }).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+      if (outcome instanceof Response && outcome.status < 500) return outcome;
+      if (attempt === NETWORK_TRIES) {
+        if (outcome instanceof Response) return outcome;
+        throw new PublishError(
+          `channel ${target}: the edge at ${this.#options.EDGE_URL} does not answer (${outcome.message})`,
+        );
+      }
+      await this.#wait(FIRST_WAIT_MS * 2 ** (attempt - 1));
+    }
+  }
+
+  async #refusal(target: string, response: Response): Promise<PublishError> {
+    const body = errorSchema.safeParse(await response.json().catch(() => null));
+    const message = body.success ? body.data.error.message : response.statusText;
+    return new PublishError(`channel ${target}: the edge answered ${response.status}: ${message}`);
+  }
+}

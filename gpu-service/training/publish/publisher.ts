@@ -1,0 +1,77 @@
+/** Everything that changes what the edge serves: used by finished jobs, by the start script and by the release commands. */
+import {
+  type DraftManifest,
+  draftManifestSchema,
+  draftObjectKey,
+  openEnvelope,
+  sha256Hex,
+} from "../../protocol/manifest.ts";
+import type { PublishingConfig } from "../config.ts";
+import { Bucket } from "./bucket.ts";
+import { Channels } from "./channels.ts";
+import { publishDraft, readDraftFolder } from "./draft-release.ts";
+import { PublishError } from "./errors.ts";
+import { parseEnvelope } from "./immutable.ts";
+import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
+import { publishTarget } from "./target-assets.ts";
+
+export class Publisher {
+  readonly channels: Channels;
+  readonly #bucket: Bucket;
+  readonly #keys: SigningKeys;
+
+  constructor(bucket: Bucket, channels: Channels, keys: SigningKeys) {
+    this.#bucket = bucket;
+    this.channels = channels;
+    this.#keys = keys;
+  }
+
+  /** A finished job's folder, published as `id` and made current. */
+  async publishJob(folder: string, id: string, signal?: AbortSignal): Promise<void> {
+    const published = await publishDraft(this.#bucket, this.#keys, await readDraftFolder(folder, id), signal);
+    await this.channels.promote(published, { ...(signal && { signal }) });
+  }
+
+  /** A release from disk under its own id; made current only where the target has none yet. */
+  async importRelease(folder: string): Promise<{ id: string; promoted: boolean }> {
+    const published = await publishDraft(this.#bucket, this.#keys, await readDraftFolder(folder));
+    return { id: published.id, promoted: await this.channels.promote(published, { onlyFirst: true }) };
+  }
+
+  importTarget(folder: string): Promise<string> {
+    return publishTarget(this.#bucket, this.#keys, folder);
+  }
+
+  /** Makes a release that is in the bucket current. */
+  async promote(id: string): Promise<boolean> {
+    const { manifest, manifestSha256 } = await this.show(id);
+    return this.channels.promote({ id, target: manifest.target, manifestSha256 });
+  }
+
+  /** Ids of all whole releases, in alphabetical order. */
+  async list(): Promise<string[]> {
+    const keys = await this.#bucket.list("drafts/");
+    return keys.flatMap((key) => /^drafts\/([^/]+)\/manifest\.json$/.exec(key)?.[1] ?? []).sort();
+  }
+
+  /** A release's manifest, its signature checked. */
+  async show(id: string): Promise<{ manifest: DraftManifest; manifestSha256: string; keyId: string }> {
+    const key = draftObjectKey(id, "manifest.json");
+    const bytes = await this.#bucket.read(key);
+    if (!bytes) throw new PublishError(`${key}: there is no such release`);
+    const envelope = parseEnvelope(bytes);
+    const opened = await openEnvelope("manifest", envelope ?? null, this.#keys.trusted, draftManifestSchema);
+    if (!opened.ok) throw new PublishError(`${key}: ${opened.message}`);
+    return { manifest: opened.value, manifestSha256: await sha256Hex(bytes), keyId: envelope?.key_id ?? "" };
+  }
+
+  close(): void {
+    this.#bucket.close();
+  }
+}
+
+export async function openPublisher(config: PublishingConfig): Promise<Publisher> {
+  const keys = await openSigningKeys(config.KEYS_DIR);
+  const channels = new Channels({ EDGE_URL: config.EDGE_URL, ADMIN_SECRET: config.ADMIN_SECRET, keys });
+  return new Publisher(new Bucket(config), channels, keys);
+}

@@ -1,0 +1,66 @@
+/** `npm run releases -- list | show | promote | rollback`. */
+import { parseArgs } from "node:util";
+import { parsePublishingConfig } from "./config.ts";
+import { PublishError } from "./publish/errors.ts";
+import { openPublisher, type Publisher } from "./publish/publisher.ts";
+
+const USAGE = `npm run releases -- COMMAND
+  list [--target T]       every release in the bucket; the channel's own are marked
+  show ID                 a release's manifest, its signature checked
+  promote ID              make a release current
+  rollback [--target T]   make the previous release current again
+T is the TARGET of the environment when absent.`;
+
+const parsed = parsePublishingConfig(process.env);
+if (!parsed.ok) exit(parsed.message);
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { target: { type: "string" } },
+});
+const publisher = await openPublisher(parsed.value);
+try {
+  const [command = "", id] = positionals;
+  for (const line of await run(publisher, command, id)) console.log(line);
+} catch (error) {
+  if (error instanceof PublishError) exit(error.message);
+  throw error;
+} finally {
+  publisher.close();
+}
+
+async function run(from: Publisher, command: string, id: string | undefined): Promise<string[]> {
+  switch (command) {
+    case "list":
+      return list(from);
+    case "show":
+      return [JSON.stringify(await from.show(must(id, "ID")), null, 2)];
+    case "promote":
+      return [(await from.promote(must(id, "ID"))) ? `${id} is now current` : `${id} was current already`];
+    case "rollback":
+      await from.channels.rollback(target());
+      return [`${(await from.channels.read(target()))?.current.release} is current again`];
+    default:
+      return exit(USAGE);
+  }
+}
+
+async function list(from: Publisher): Promise<string[]> {
+  const channel = await from.channels.read(target());
+  const roles = {
+    [channel?.previous?.release ?? ""]: "previous",
+    [channel?.current.release ?? ""]: "current",
+  };
+  const ids = await from.list();
+  return ids.map((id) => `${id}${roles[id] ? `  (${roles[id]})` : ""}`);
+}
+
+const target = (): string => must(values.target ?? process.env.TARGET, "--target");
+
+function must(value: string | undefined, name: string): string {
+  return value ?? exit(`${name} is missing\n${USAGE}`);
+}
+
+function exit(message: string): never {
+  console.error(message);
+  process.exit(2);
+}

@@ -65,7 +65,8 @@ def _pre_tokenizer(where: str, name: str | None) -> dict[str, Any]:
         case "gpt-2":
             return byte_level(use_regex=True)
         case "smollm":
-            digits = {"type": "Digits", "individual_digits": True}
+            # As `Digits` with single digits, in a form that the TypeScript tokenizer reads for all scripts, too.
+            digits = {"type": "Split", "pattern": {"Regex": r"\p{N}"}, "behavior": "Isolated", "invert": False}
             return {"type": "Sequence", "pretokenizers": [digits, byte_level(use_regex=True)]}
         case "llama-bpe":
             split = {"type": "Split", "pattern": {"Regex": LLAMA_3_PATTERN}, "behavior": "Isolated", "invert": False}

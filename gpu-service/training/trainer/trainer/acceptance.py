@@ -1,0 +1,82 @@
+"""How well a draft foresees its target, on texts that the target wrote.
+
+`greedy`: share of positions whose likeliest id is the target's (texts at temperature 0).
+`one_minus_tv`: mean of sum_i min(p_i, q_i) at temperature 1, the most that any sampling can have in common; the
+target's tail beyond the stored ids is not counted, so the figure errs on the low side.
+`accepted_len_4`: ids accepted of 4 drafted, greedily, from each place where a round would begin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from statistics import mean
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainer.distil import head_rows, pack
+from trainer.errors import TrainerError
+from trainer.llama import Llama
+from trainer.texts import Text
+
+ROWS = 16
+"""Texts per forward pass."""
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    greedy: float
+    one_minus_tv: float
+    accepted_len_4: float
+
+    def rounded(self) -> dict[str, float]:
+        return {name: round(value, 4) for name, value in asdict(self).items()}
+
+
+def rounds(matches: list[bool], drafted: int) -> list[int]:
+    """Accepted lengths of the rounds that a text is made of, each `drafted` long; a round cut by its end is left out."""
+    lengths, at = [], 0
+    while at + drafted < len(matches):
+        length = next((i for i in range(drafted) if not matches[at + i]), drafted)
+        lengths.append(length)
+        at += length + 1
+    return lengths
+
+
+@torch.inference_mode()
+def measure(draft: Llama, texts: list[Text]) -> dict[str, Acceptance]:
+    """Acceptance per domain; the texts must hold each domain at temperature 0 and at 1."""
+    greedy: dict[str, list[bool]] = {}
+    lengths: dict[str, list[int]] = {}
+    overlap: dict[str, list[float]] = {}
+    row_of = head_rows(draft)
+    head = draft.head
+    ordered = sorted(texts, key=lambda text: len(text.ids))
+    for start in range(0, len(ordered), ROWS):
+        group = ordered[start : start + ROWS]
+        ids, before = pack(group)
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = draft.hidden(ids)
+        for text, states, chosen in zip(group, hidden, before, strict=True):
+            logits = F.linear(states[chosen].float(), head)
+            top = torch.from_numpy(text.top_ids.astype(np.int64))
+            if text.temperature == 0:
+                matches = (logits.argmax(-1) == row_of[top[:, 0]]).tolist()
+                greedy.setdefault(text.domain, []).extend(matches)
+                lengths.setdefault(text.domain, []).extend(rounds(matches, 4))
+            elif text.temperature == 1:
+                overlap.setdefault(text.domain, []).extend(shared(logits, text, row_of[top]))
+    domains = sorted(greedy.keys() & overlap.keys())
+    if not domains:
+        raise TrainerError("no domain has texts at temperature 0 and at temperature 1: use prompts written by --held")
+    return {d: Acceptance(mean(greedy[d]), mean(overlap[d]), mean(lengths[d] or [0])) for d in domains}
+
+
+def shared(logits: Tensor, text: Text, rows: Tensor) -> list[float]:
+    """Per position, the probability that target and draft have in common."""
+    q = logits.softmax(-1).gather(1, rows.clamp(min=0)) * (rows >= 0)
+    p = (torch.from_numpy(text.top_logits).float() - torch.from_numpy(text.logsumexp)[:, None]).exp()
+    common: list[float] = torch.minimum(p, q).sum(-1).tolist()
+    return common

@@ -1,0 +1,37 @@
+"""Stage `evaluate`: acceptance of a draft per domain on held-out texts, with its weights as the image will hold them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from trainer.acceptance import measure
+from trainer.checkpoint import read_model
+from trainer.folders import write_text
+from trainer.progress import Progress
+from trainer.quantise import Quantisation
+from trainer.texts import read_texts
+
+ACCEPTANCE_FILE = "acceptance.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--draft", type=Path, required=True, help="folder of the draft")
+    parser.add_argument("--held", type=Path, required=True, help="texts of stage `generate` for held-out prompts")
+    parser.add_argument("--body-bits", type=int, default=8, help="4, 8, or 0 to evaluate unrounded weights")
+    parser.add_argument("--embedding-bits", type=int, default=4)
+    parser.add_argument("--head-bits", type=int, default=8)
+    parser.add_argument("--out", type=Path, required=True, help=f"folder for {ACCEPTANCE_FILE}")
+
+
+def main(args: argparse.Namespace, progress: Progress) -> None:
+    draft = read_model(args.draft)
+    if args.body_bits:
+        draft.pretend(Quantisation(args.body_bits, args.embedding_bits, args.head_bits))
+    result = {domain: figures.rounded() for domain, figures in measure(draft, read_texts(args.held)).items()}
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_text(args.out / ACCEPTANCE_FILE, json.dumps(result, indent=2) + "\n")
+    for domain, figures in result.items():
+        progress.say(f"{domain}: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+        progress.write(domain=domain, **figures)

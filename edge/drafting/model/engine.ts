@@ -1,0 +1,188 @@
+/**
+ * A draft model ready to draft: its image in linear memory, described to the kernel, with one KV pool that all its
+ * sequences share. Only index.ts's loadDraft() makes one, after the image's digest matched.
+ */
+import type { ImageHeader } from "./image.ts";
+import type { Kernel } from "./kernel.ts";
+import type { DraftMemory, Region } from "./memory.ts";
+import { PagePool } from "./pages.ts";
+import type { Pass } from "./pass.ts";
+import { ropeTable } from "./rope.ts";
+import { Sequence } from "./sequence.ts";
+import { hasHeadTensor, layerMacs, type Tensor } from "./shape.ts";
+
+export type EngineOptions = {
+  /** Positions of the KV pool, shared by all sequences. */
+  readonly poolPositions: number;
+  /** The newest ids of a long text that a sequence prefills; older ones are left out. */
+  readonly window: number;
+  /** Multiply-adds after which work yields: about 2 ms. Clocks stand still in an isolate, so none is asked. */
+  readonly sliceMacs: number;
+  /** Lets other events of the isolate run: a macrotask. */
+  readonly pause: () => Promise<void>;
+};
+export const DEFAULT_OPTIONS: EngineOptions = {
+  poolPositions: 2048,
+  window: 256,
+  sliceMacs: 100e6,
+  pause: () => new Promise((resolve) => setTimeout(resolve, 0)),
+};
+
+export type NoMemory = { readonly code: "no_memory"; readonly message: string };
+
+export class DraftEngine {
+  readonly header: ImageHeader;
+  readonly options: EngineOptions;
+  readonly memory: DraftMemory;
+  readonly kernel: Kernel;
+  /** Address of the model's description. */
+  readonly model: number;
+  readonly pages: PagePool;
+  /** The longest that a sequence's window may grow to, in positions. */
+  readonly maxPositions: number;
+  /** Tokens per pass of a prefill, chosen so that one layer of it stays within a slice. */
+  readonly blockTokens: number;
+  /** The pass under way, if a slice ended inside one. Whoever works next moves it on, whosever it is. */
+  current: Pass | undefined;
+  readonly #regions: readonly Region[];
+  #closed = false;
+
+  /** Takes over the region that holds the image. On failure the image's region is given back too. */
+  static create(
+    memory: DraftMemory,
+    image: Region,
+    header: ImageHeader,
+    options: EngineOptions,
+  ): DraftEngine | NoMemory {
+    const regions = [image];
+    const take = (bytes: number): number => {
+      const region = memory.take(bytes);
+      if (!region) throw new MemoryLimit(bytes);
+      regions.push(region);
+      return region.at;
+    };
+    try {
+      const maxPositions = Math.min(header.shape.context, options.poolPositions);
+      const model = describe(memory, image.at, header, maxPositions, take);
+      const pageBytes = memory.kernel.pageBytesOf(model);
+      const pageCount = Math.floor(options.poolPositions / memory.kernel.pagePositions());
+      const pages = new PagePool(take(pageBytes * pageCount), pageBytes, pageCount);
+      return new DraftEngine(memory, model, header, options, pages, maxPositions, regions);
+    } catch (fault) {
+      for (const region of regions) memory.give(region);
+      if (!(fault instanceof MemoryLimit)) throw fault;
+      return { code: "no_memory", message: `${fault.bytes} more bytes do not fit ${memory.limitBytes}` };
+    }
+  }
+
+  private constructor(
+    memory: DraftMemory,
+    model: number,
+    header: ImageHeader,
+    options: EngineOptions,
+    pages: PagePool,
+    maxPositions: number,
+    regions: readonly Region[],
+  ) {
+    this.memory = memory;
+    this.kernel = memory.kernel;
+    this.model = model;
+    this.header = header;
+    this.options = options;
+    this.pages = pages;
+    this.maxPositions = maxPositions;
+    this.#regions = regions;
+    const fitting = Math.floor(options.sliceMacs / layerMacs(header.shape) / 4) * 4;
+    this.blockTokens = Math.min(this.kernel.blockTokens(), Math.max(4, fitting));
+  }
+
+  /** Opens a sequence with no ids. It holds nothing of the pool until its first work. */
+  open(): Sequence {
+    if (this.#closed) throw new Error("this draft engine is closed");
+    return new Sequence(this);
+  }
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Gives the engine's memory back. Its sequences draft nothing from now on. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.current = undefined;
+    for (const region of this.#regions) this.memory.give(region);
+  }
+
+  /** Logits of the last pass that asked for them, one per head row; a view that the next work overwrites. */
+  logits(): Float32Array {
+    return new Float32Array(
+      this.kernel.memory.buffer,
+      this.kernel.logitsOf(this.model),
+      this.header.head.rows,
+    );
+  }
+}
+
+class MemoryLimit extends Error {
+  readonly bytes: number;
+  constructor(bytes: number) {
+    super("memory limit");
+    this.bytes = bytes;
+  }
+}
+
+/** Describes the model to the kernel and places what it needs beside the image. Returns the description's address. */
+function describe(
+  memory: DraftMemory,
+  imageAt: number,
+  header: ImageHeader,
+  maxPositions: number,
+  take: (bytes: number) => number,
+): number {
+  const { kernel } = memory;
+  const { shape, head } = header;
+  const positions = Math.ceil(maxPositions / kernel.pagePositions()) * kernel.pagePositions();
+  const find = (name: string) => header.tensors.get(name)!;
+  const at = (name: string) => imageAt + find(name).offset;
+  const bits = (tensor: Tensor) => (tensor.type === "int4" ? 4 : 8);
+
+  const model = take(kernel.descriptionBytes(shape.layers));
+  const rope = take(positions * shape.head_dim * 4);
+  const table = ropeTable(header.rope, shape.head_dim, positions);
+  new Float32Array(kernel.memory.buffer, rope, table.length).set(table);
+
+  kernel.place(model, shape.layers);
+  const { hidden, heads, kv_heads, head_dim, ffn } = shape;
+  kernel.describeShape(model, hidden, heads, kv_heads, head_dim, ffn, header.normEps, positions);
+  const headName = hasHeadTensor(head) ? "head" : "embedding";
+  kernel.describeEnds(
+    model,
+    at("embedding"),
+    bits(find("embedding")),
+    shape.vocab,
+    at("norm"),
+    at(headName),
+    bits(find(headName)),
+    head.rows,
+    head.short ? at("head_ids") : 0,
+    rope,
+  );
+  for (let l = 0; l < shape.layers; l++) {
+    const q = (name: string) => [at(`layers.${l}.${name}`), bits(find(`layers.${l}.${name}`))] as const;
+    const attentionNorm = at(`layers.${l}.attention_norm`);
+    const mlpNorm = at(`layers.${l}.mlp_norm`);
+    kernel.describeLayer(
+      model,
+      l,
+      attentionNorm,
+      ...q("qkv"),
+      ...q("output"),
+      mlpNorm,
+      ...q("gate_up"),
+      ...q("down"),
+    );
+  }
+  const scratch = take(kernel.placeScratchOf(model, 0));
+  kernel.placeScratchOf(model, scratch);
+  return model;
+}

@@ -1,0 +1,95 @@
+/** The service's configuration: the environment read once, bounded, every bad key named at once. */
+import { z } from "zod";
+import type { LinkKey } from "../protocol/token.ts";
+
+const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
+
+const integer = (least: number, most: number, usual: number) =>
+  z.coerce.number().int().min(least).max(most).default(usual);
+
+const linkKeys = z
+  .string({ error: "is required: a JSON list of {id, secret}" })
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue({ code: "custom", message: "is not JSON" });
+      return z.NEVER;
+    }
+  })
+  .pipe(
+    z
+      .array(z.object({ id: z.string().min(1), secret: z.string().min(32) }))
+      .min(1)
+      .max(2),
+  );
+
+const environment = z
+  .object({
+    VERIFY_HOST: z.string().default("127.0.0.1"),
+    VERIFY_PORT: integer(0, 65_535, 8788),
+    /** "1": plain ws beyond loopback, for a proxy in front that ends TLS. */
+    VERIFY_ALLOW_PLAIN: z.enum(["0", "1"]).default("0"),
+    TARGET_DIR: z.string({ error: "is required: the folder of a converted target" }).min(1),
+    FORMAT: z.enum(["fp32", "int8", "int4"]).default("int8"),
+    LINK_KEYS: linkKeys,
+    SLOTS: integer(1, 8, 4),
+    THREADS: integer(1, 64, 1),
+    CONTEXT: integer(64, 32_768, 4096),
+    QUEUE_LIMIT: integer(0, 4096, 64),
+    QUEUE_TIMEOUT_MS: integer(100, 600_000, 15_000),
+    LEASE_MS: integer(500, 600_000, 30_000),
+    GRACE_MS: integer(0, 600_000, 20_000),
+    MAX_SOCKETS: integer(1, 65_536, 512),
+    LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+  })
+  .refine((e) => e.VERIFY_ALLOW_PLAIN === "1" || LOOPBACK.has(e.VERIFY_HOST), {
+    path: ["VERIFY_HOST"],
+    message:
+      "is not loopback, and the link is plain ws: put a TLS proxy in front and set VERIFY_ALLOW_PLAIN=1",
+  });
+
+export type Config = Readonly<{
+  host: string;
+  port: number;
+  targetFolder: string;
+  format: "fp32" | "int8" | "int4";
+  linkKeys: readonly LinkKey[];
+  /** Sequences that run at once. */
+  slots: number;
+  threads: number;
+  context: number;
+  queueLimit: number;
+  queueTimeoutMs: number;
+  leaseMs: number;
+  /** How long running completions may go on after SIGTERM. */
+  graceMs: number;
+  maxSockets: number;
+  logLevel: string;
+}>;
+
+/** Throws one error that names every bad key. Values are not repeated: some are secrets. */
+export function readConfig(env: Record<string, string | undefined>): Config {
+  const result = environment.safeParse(env);
+  if (!result.success) {
+    const lines = result.error.issues.map((i) => `  ${i.path.join(".")}: ${i.message}`);
+    throw new Error(`verification service: bad configuration\n${lines.join("\n")}`);
+  }
+  const e = result.data;
+  return Object.freeze({
+    host: e.VERIFY_HOST,
+    port: e.VERIFY_PORT,
+    targetFolder: e.TARGET_DIR,
+    format: e.FORMAT,
+    linkKeys: e.LINK_KEYS,
+    slots: e.SLOTS,
+    threads: e.THREADS,
+    context: e.CONTEXT,
+    queueLimit: e.QUEUE_LIMIT,
+    queueTimeoutMs: e.QUEUE_TIMEOUT_MS,
+    leaseMs: e.LEASE_MS,
+    graceMs: e.GRACE_MS,
+    maxSockets: e.MAX_SOCKETS,
+    logLevel: e.LOG_LEVEL,
+  });
+}

@@ -1,0 +1,21 @@
+/** What the engine's two sides say to each other across the thread boundary. */
+import type { VerifierFrame } from "../../../protocol/frames.ts";
+import type { CostPoint } from "../../scheduler/cost.ts";
+import type { EngineInfo, EngineInput, StepReport } from "../engine.ts";
+
+export type WorkerOptions = {
+  /** Folder of the target. */
+  folder: string;
+  format: string;
+  slots: number;
+  threads: number;
+  context: number;
+  queueLimit: number;
+  queueTimeoutMs: number;
+};
+
+export type ToWorker = EngineInput | { type: "close" };
+export type FromWorker =
+  | { type: "ready"; info: EngineInfo; costs: CostPoint[]; widths: number[]; loadMs: number }
+  | { type: "frames"; frames: VerifierFrame[]; report: StepReport | undefined }
+  | { type: "failed"; reason: string };

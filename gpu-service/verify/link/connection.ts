@@ -1,0 +1,130 @@
+/**
+ * One socket of the link: its streams, its bounds, its lease.
+ *
+ * Frames are taken one after the other, so that a hint never overtakes the `open` whose token is being checked.
+ * A socket that sends faster than the engine takes in is paused; one that reads slower than it is sent to is
+ * closed, because a sequence that nobody reads would hold a slot.
+ */
+import type { Socket } from "node:net";
+import type { WebSocket } from "ws";
+import {
+  type EdgeFrame,
+  type ErrorFrame,
+  parseEdgeFrame,
+  type VerifierFrame,
+} from "../../protocol/frames.ts";
+import type { Refusal } from "./handshake.ts";
+
+/** Bytes that may wait in a socket's send buffer. */
+export const MAX_SEND_BUFFER_BYTES = 4 << 20;
+export const MAX_STREAMS_PER_SOCKET = 256;
+const MAX_BAD_FRAMES = 16;
+/** Frames read from one socket between two steps of the engine, and waiting here at once. */
+const MAX_FRAMES_PER_STEP = 512;
+
+export const CLOSE_POLICY = 1008;
+export const CLOSE_OVERLOADED = 1013;
+
+export type ConnectionEvents = {
+  frame(connection: Connection, frame: EdgeFrame): Promise<void> | void;
+  closed(connection: Connection): void;
+};
+
+export class Connection {
+  /** The socket's own stream numbers and the engine's. */
+  readonly streams = new Map<number, number>();
+  readonly #socket: WebSocket;
+  readonly #raw: Socket;
+  readonly #events: ConnectionEvents;
+  readonly #now: () => number;
+  #lastSeen: number;
+  #badFrames = 0;
+  #sinceStep = 0;
+  #waiting = 0;
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(socket: WebSocket, raw: Socket, events: ConnectionEvents, now: () => number) {
+    this.#socket = socket;
+    this.#raw = raw;
+    this.#events = events;
+    this.#now = now;
+    this.#lastSeen = now();
+    raw.setNoDelay(true);
+    socket.on("message", (data, isBinary) => this.#receive(isBinary ? undefined : String(data)));
+    socket.on("pong", () => {
+      this.#lastSeen = now();
+    });
+    // A frame over the size limit or a broken one ends in `error`, then `close`.
+    socket.on("error", () => {});
+    socket.on("close", () => events.closed(this));
+  }
+
+  get idleMs(): number {
+    return this.#now() - this.#lastSeen;
+  }
+
+  ping(): void {
+    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
+  }
+
+  /** Sends frames as one burst: one packet where they fit. */
+  send(frames: readonly VerifierFrame[]): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#raw.cork();
+    for (const frame of frames) this.#socket.send(JSON.stringify(frame));
+    this.#raw.uncork();
+    if (this.#socket.bufferedAmount > MAX_SEND_BUFFER_BYTES)
+      this.close(CLOSE_OVERLOADED, "reads slower than it is sent to");
+  }
+
+  refuse(stream: number, refusal: Refusal): void {
+    this.send([{ type: "error", stream, ...refusal }]);
+  }
+
+  /** The engine has taken in what was sent: the socket may send on. */
+  stepped(): void {
+    this.#sinceStep = 0;
+    if (this.#socket.isPaused && this.#waiting < MAX_FRAMES_PER_STEP) this.#socket.resume();
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.close(code, reason);
+    // The closing handshake needs a peer that reads; this one may not.
+    if (code !== 1001) setTimeout(() => this.#socket.terminate(), 1000).unref();
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  #receive(text: string | undefined): void {
+    this.#lastSeen = this.#now();
+    this.#sinceStep++;
+    this.#waiting++;
+    if (this.#sinceStep >= MAX_FRAMES_PER_STEP && this.streams.size > 0) this.#socket.pause();
+    this.#tail = this.#tail.then(() => this.#handle(text)).finally(() => this.#waiting--);
+  }
+
+  async #handle(text: string | undefined): Promise<void> {
+    const parsed =
+      text === undefined
+        ? { ok: false as const, message: "frame is binary, not text" }
+        : parseEdgeFrame(text);
+    if (parsed.ok) return this.#events.frame(this, parsed.frame);
+    this.refuse(streamOf(text), bad(parsed.message));
+    if (++this.#badFrames >= MAX_BAD_FRAMES) this.close(CLOSE_POLICY, "too many bad frames");
+  }
+}
+
+const bad = (message: string): Refusal => ({
+  code: "bad_frame" satisfies ErrorFrame["code"],
+  message: message.slice(0, 1000),
+  retryable: false,
+});
+
+/** The stream that a refused frame names, 0 where none can be made out. */
+function streamOf(text: string | undefined): number {
+  const found = /"stream"\s*:\s*(\d{1,10})\b/.exec((text ?? "").slice(0, 4096))?.[1];
+  const stream = Number(found ?? 0);
+  return stream <= 0xffff_ffff ? stream : 0;
+}

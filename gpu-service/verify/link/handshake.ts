@@ -1,0 +1,44 @@
+/** Whether an `open` may start: version, target, token, tokenizer, in that order. */
+import { type ErrorFrame, type OpenFrame, PROTOCOL_VERSION } from "../../protocol/frames.ts";
+import { type LinkKey, verifyToken } from "../../protocol/token.ts";
+import type { EngineInfo, StartFrame } from "../engines/engine.ts";
+import type { NonceWindow } from "./nonces.ts";
+
+export type Refusal = Pick<ErrorFrame, "code" | "message" | "retryable">;
+export type Admitted = { ok: true; start: StartFrame } | { ok: false; refusal: Refusal };
+
+export type Gate = {
+  info: EngineInfo;
+  keys: readonly LinkKey[];
+  nonces: NonceWindow;
+  nowSeconds: () => number;
+};
+
+export async function admitOpen(open: OpenFrame, gate: Gate): Promise<Admitted> {
+  const refuse = (code: ErrorFrame["code"], message: string, retryable = false): Admitted => ({
+    ok: false,
+    refusal: { code, message, retryable },
+  });
+  const { type: _, protocol, target, tokenizer, token, ...rest } = open;
+  if (protocol !== PROTOCOL_VERSION)
+    return refuse(
+      "unsupported_protocol",
+      `protocol: ${protocol} is not spoken here, only ${PROTOCOL_VERSION}`,
+    );
+  if (target !== gate.info.target)
+    return refuse("unknown_target", `target: ${target} is not served here, only ${gate.info.target}`);
+  const expected = { audience: gate.info.target, tenant: open.tenant };
+  const verified = await verifyToken(token, gate.keys, expected, gate.nowSeconds());
+  if (!verified.ok) return refuse("unauthorized", verified.message);
+  const { nonce, exp } = verified.claims;
+  switch (gate.nonces.take(nonce, exp, gate.nowSeconds())) {
+    case "replayed":
+      return refuse("unauthorized", "token: used before");
+    case "full":
+      return refuse("overloaded", "token: too many are valid at once", true);
+    case "fresh":
+  }
+  if (tokenizer !== gate.info.tokenizer)
+    return refuse("tokenizer_mismatch", `tokenizer: ids were made by another tokenizer than ${target}'s`);
+  return { ok: true, start: { type: "start", ...rest } };
+}

@@ -1,0 +1,76 @@
+/** The verification service: reads its configuration, loads the target, serves the link until told to stop. */
+import { pino } from "pino";
+import { type Config, readConfig } from "./config.ts";
+import type { Engine, EngineListener } from "./engines/engine.ts";
+import { startOnnxEngine } from "./engines/onnx/engine.ts";
+import { Link } from "./link/link.ts";
+import { NonceWindow } from "./link/nonces.ts";
+import { LinkServer } from "./link/server.ts";
+import { Metrics } from "./metrics.ts";
+
+const MAX_NONCES = 100_000;
+
+const config = configOrExit();
+const log = pino({ level: config.logLevel, base: { service: "verify" } });
+const metrics = new Metrics();
+let notReady: string | undefined = "loading the target";
+let link: Link | undefined;
+
+const listener: EngineListener = {
+  frames: (frames) => link?.deliver(frames),
+  step: (report) => {
+    metrics.step(report);
+    link?.stepped();
+  },
+  failed: (reason) => {
+    log.fatal({ reason }, "engine lost");
+    link?.abandon({ code: "internal", message: "the engine is lost", retryable: true });
+    setTimeout(() => process.exit(1), 200);
+  },
+};
+
+main().catch((error: unknown) => {
+  log.fatal({ reason: error instanceof Error ? error.message : String(error) }, "cannot start");
+  process.exit(1);
+});
+
+async function main(): Promise<void> {
+  const server = new LinkServer({ ...config, now: () => performance.now() }, metrics, () => notReady);
+  const port = await server.listen();
+  log.info({ host: config.host, port }, "listening");
+  const engine = await startOnnxEngine({ ...config, folder: config.targetFolder }, listener);
+  const { info, widths, loadMs } = engine;
+  const stepMs = engine.costs.map(({ slots, rows, ms }) => ({ slots, rows, ms: Number(ms.toFixed(2)) }));
+  log.info({ ...info, widths, load_ms: Math.round(loadMs), step_ms: stepMs }, "target loaded and exact");
+  const nonces = new NonceWindow(MAX_NONCES);
+  const nowSeconds = () => Date.now() / 1000;
+  link = new Link(engine, { info, keys: config.linkKeys, nonces, nowSeconds }, metrics, log);
+  server.serve(link);
+  notReady = undefined;
+  log.info("ready");
+  stopOnSignals(server, engine, link);
+}
+
+/** SIGTERM or SIGINT: no new completions, those that run may end, then everything closes. A second one ends at once. */
+function stopOnSignals(server: LinkServer, engine: Engine, link: Link): void {
+  const stop = async (signal: string) => {
+    if (notReady) process.exit(1);
+    notReady = "shutting down";
+    log.info({ signal }, "stopping");
+    await link.drain(config.graceMs);
+    await server.close();
+    await engine.close();
+    log.info("stopped");
+    process.exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => void stop(signal));
+}
+
+function configOrExit(): Config {
+  try {
+    return readConfig(process.env);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+    process.exit(2);
+  }
+}

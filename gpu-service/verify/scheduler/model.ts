@@ -1,0 +1,32 @@
+/** What the scheduler asks of a target model: run rows, read logits, lower a cache's length. */
+
+/** Keys and values of one sequence. Rolling back is lowering the length; what lies beyond it is garbage. */
+export interface Cache {
+  readonly length: number;
+  truncate(length: number): void;
+  release(): void;
+}
+
+/** Rows of one sequence in a step: `ids` stand at positions cache.length, cache.length + 1, … */
+export type SlotRows = {
+  cache: Cache;
+  ids: readonly number[];
+  /** Logits are wanted from this row on; ids.length for none. */
+  firstLogitRow: number;
+};
+
+export interface StepLogits {
+  /** f32[vocabulary] after row `row` of slot `slot`. Valid until the next step; the caller may write into it. */
+  row(slot: number, row: number): Float32Array;
+}
+
+export interface TargetModel {
+  readonly vocabSize: number;
+  readonly context: number;
+  readonly numerics: string;
+  /** Most sequences in one step. */
+  readonly maxSlots: number;
+  openCache(): Cache;
+  /** Runs every slot's rows (at least one each) and appends them to its cache. */
+  run(slots: readonly SlotRows[]): Promise<StepLogits>;
+}

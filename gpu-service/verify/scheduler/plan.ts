@@ -1,0 +1,68 @@
+/**
+ * How many hint rows each sequence gets in a step: those that raise expected tokens per millisecond.
+ *
+ * A row pays by the chance that it and all rows before it come true. Rows are offered likeliest first; of all
+ * the prefixes of that order (none included) the one with the best ratio is taken, because cost by rows has
+ * steps in it and need not be convex. A sequence's ledger bounds what wrong hints can cost it: wasted rows
+ * never exceed what hints have saved it plus a small share of plain time.
+ */
+import type { CostTable } from "./cost.ts";
+
+/** Share of plain time that a sequence may waste on wrong hints. */
+export const WASTE_SHARE = 0.015;
+export const MAX_HINT_ROWS_PER_STEP = 64;
+
+export type Offer = {
+  /** Chance that hint row k and all before it come true; never rising. */
+  chances: readonly number[];
+  /** Milliseconds that this sequence may still waste. */
+  credit: number;
+};
+
+/** Hint rows for each offer. `slots`, `baseRows`: sequences in the step and rows that run anyway. */
+export function planHintRows(
+  offers: readonly Offer[],
+  slots: number,
+  baseRows: number,
+  costs: CostTable,
+): number[] {
+  const taken = offers.map(() => 0);
+  const spent = offers.map(() => 0);
+  let best = [...taken];
+  let cost = costs.ms(slots, baseRows);
+  let expected = offers.length;
+  let bestRatio = expected / cost;
+  for (let rows = 1; rows <= MAX_HINT_ROWS_PER_STEP; rows++) {
+    const nextCost = costs.ms(slots, baseRows + rows);
+    const pick = likeliest(offers, taken, spent, nextCost - cost);
+    if (pick < 0) break;
+    expected += offers[pick]!.chances[taken[pick]!]!;
+    taken[pick] = taken[pick]! + 1;
+    spent[pick] = spent[pick]! + nextCost - cost;
+    cost = nextCost;
+    if (expected / cost > bestRatio) {
+      bestRatio = expected / cost;
+      best = [...taken];
+    }
+  }
+  return best;
+}
+
+/** The offer whose next row is likeliest and whose credit covers it, or -1. */
+function likeliest(
+  offers: readonly Offer[],
+  taken: readonly number[],
+  spent: readonly number[],
+  price: number,
+): number {
+  let pick = -1;
+  let chance = 0;
+  for (let i = 0; i < offers.length; i++) {
+    const { chances, credit } = offers[i]!;
+    const next = chances[taken[i]!];
+    if (next === undefined || next <= chance || spent[i]! + price > credit) continue;
+    pick = i;
+    chance = next;
+  }
+  return pick;
+}

@@ -1,0 +1,94 @@
+/** One completion in the engine: its text so far, its settings, its hints and what they were worth. */
+import type { DoneFrame, HintSource, LogprobEntry } from "../../protocol/frames.ts";
+import { hasPenalties } from "../../protocol/sampling.ts";
+import type { StartFrame } from "../engines/engine.ts";
+import { Acceptance } from "./acceptance.ts";
+import { HintStore } from "./hints.ts";
+import type { Cache } from "./model.ts";
+
+type CountsBySource = Partial<Record<HintSource, number[]>>;
+
+export class Sequence {
+  readonly stream: number;
+  readonly start: StartFrame;
+  readonly seed: bigint;
+  /** Prompt and output ids; the next token stands at position text.length. */
+  readonly text: number[];
+  readonly hints = new HintStore();
+  readonly acceptance: Acceptance;
+  /** How often each output id occurred; kept only where penalties need it. */
+  readonly outputCounts = new Map<number, number>();
+  /** With `prompt_logprobs`: what has been scored so far, null for the first id. */
+  readonly promptLogprobs: (LogprobEntry | null)[] = [null];
+  /** Output ids at most, the context's end included. */
+  readonly cap: number;
+
+  cache: Cache | undefined;
+  /** Milliseconds that hint rows may still waste; undefined until the first step. */
+  credit: number | undefined;
+  steps = 0;
+  readonly drafted: CountsBySource = {};
+  readonly accepted: CountsBySource = {};
+  queuedAt: number;
+  admittedAt = 0;
+  firstTokenAt = 0;
+  readonly #stopIds: ReadonlySet<number>;
+  readonly #countsOutput: boolean;
+
+  constructor(start: StartFrame, context: number, prior: Acceptance, now: number) {
+    this.stream = start.stream;
+    this.start = start;
+    this.seed = BigInt(start.sampling.seed);
+    this.text = [...start.prompt];
+    this.acceptance = new Acceptance(prior);
+    this.cap = Math.min(start.max_tokens, context - start.prompt.length);
+    this.queuedAt = now;
+    this.#stopIds = new Set(start.stop_ids);
+    this.#countsOutput = hasPenalties(start.sampling);
+    for (const id of start.confirmed ?? []) this.#append(id);
+  }
+
+  get outputTokens(): number {
+    return this.text.length - this.start.prompt.length;
+  }
+
+  /** Why the text ends here, if it does. Looked at after each token: the earliest end wins, inside a block too. */
+  get finish(): "stop" | "length" | undefined {
+    if (this.outputTokens > 0 && this.#stopIds.has(this.text[this.text.length - 1]!)) return "stop";
+    return this.outputTokens >= this.cap ? "length" : undefined;
+  }
+
+  /** The text goes on with `id`. */
+  commit(id: number): void {
+    this.hints.advance(this.text.length, id);
+    this.#append(id);
+  }
+
+  count(source: HintSource, drafted: number, accepted: number): void {
+    this.drafted[source] = addFirst(this.drafted[source] ?? [], drafted);
+    this.accepted[source] = addFirst(this.accepted[source] ?? [], accepted);
+  }
+
+  done(reason: DoneFrame["reason"], now: number): DoneFrame {
+    const admitted = this.admittedAt || now;
+    const first = this.firstTokenAt || now;
+    const timings = {
+      queued_ms: admitted - this.queuedAt,
+      prefill_ms: first - admitted,
+      decode_ms: now - first,
+    };
+    const counts = { steps: this.steps, drafted: this.drafted, accepted: this.accepted };
+    return { type: "done", stream: this.stream, reason, counts, timings };
+  }
+
+  #append(id: number): void {
+    this.text.push(id);
+    if (this.#countsOutput) this.outputCounts.set(id, (this.outputCounts.get(id) ?? 0) + 1);
+  }
+}
+
+/** Adds one to each of the first `n` counts. */
+function addFirst(counts: number[], n: number): number[] {
+  for (let i = 0; i < n; i++) counts[i] = (counts[i] ?? 0) + 1;
+  return counts;
+}

@@ -23,9 +23,17 @@ const json = z.string().transform((text, context) => {
 const verifierUrls = z
   .string()
   .transform((list) => list.split(",").map((url) => url.trim()))
-  .pipe(z.array(z.url({ protocol: /^wss?$/, error: "must be ws:// or wss:// addresses" })).min(1).max(64));
+  .pipe(
+    z
+      .array(z.url({ protocol: /^wss?$/, error: "must be ws:// or wss:// addresses" }))
+      .min(1)
+      .max(64),
+  );
 
-const flag = z.enum(["0", "1"]).default("0").transform((value) => value === "1");
+const flag = z
+  .enum(["0", "1"])
+  .default("0")
+  .transform((value) => value === "1");
 
 const configSchema = z
   .object({
@@ -60,6 +68,6 @@ export type Config = Readonly<z.infer<typeof configSchema>>;
 export function readConfig(env: Readonly<Record<string, unknown>>): Config {
   const result = configSchema.safeParse(env);
   if (result.success) return Object.freeze(result.data);
-  const lines = result.error.issues.map((issue) => `${issue.path[0] ?? "(environment)"}: ${issue.message}`);
+  const lines = result.error.issues.map((issue) => `${String(issue.path[0] ?? "(environment)")}: ${issue.message}`);
   throw new Error(`the worker's configuration is wrong: ${[...new Set(lines)].join("; ")}`);
 }

@@ -1,8 +1,8 @@
-/** What the worker asks of a target's Channel object: the signed record of what it serves. */
+/** A target's Channel object as the worker reaches it. */
 import type { Envelope } from "../../gpu-service/protocol/manifest.ts";
+import type { ChannelHandle } from "./channel-routes.ts";
 
-export type ChannelStub = {
-  /** The record now in force, or null before the first one. */
+export type ChannelStub = ChannelHandle & {
+  /** The signed record in force, or null before the first one. */
   current(): Promise<Envelope | null>;
-  fetch(request: Request): Promise<Response>;
 };

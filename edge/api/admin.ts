@@ -1,0 +1,46 @@
+/** The operator's API: keys and channels, behind a secret of its own. Without the secret there is no such API. */
+import { Hono, type MiddlewareHandler } from "hono";
+import { z } from "zod";
+import { channelRoutes } from "../releases/channel-routes.ts";
+import type { AppEnv } from "./app.ts";
+import { notFound, schemaError, unauthorized } from "./errors.ts";
+
+const newKey = z.strictObject({ name: z.string().min(1).max(200) });
+
+export function adminRoutes(): Hono<AppEnv> {
+  const admin = new Hono<AppEnv>();
+  admin.use(operatorOnly);
+  admin.post("/keys", async (c) => {
+    const body = newKey.safeParse(await c.req.json().catch(() => undefined));
+    if (!body.success) throw schemaError(body.error);
+    return c.json(await c.var.services.keys.create(body.data.name), 201);
+  });
+  admin.get("/keys", async (c) => c.json({ data: await c.var.services.keys.list() }));
+  admin.delete("/keys/:id", async (c) => {
+    const id = c.req.param("id");
+    if (!(await c.var.services.keys.revoke(id))) throw notFound(`There is no key ${id}.`);
+    return c.json({ id, revoked: true });
+  });
+  admin.all("/channels/*", (c) => {
+    const { channel, config } = c.var.services;
+    const { adminSecret = "", trustedKeys } = config;
+    const routes = channelRoutes({ channel, adminSecret, trusted: trustedKeys, now: Date.now });
+    return new Hono().route("/admin/channels", routes).fetch(c.req.raw);
+  });
+  return admin;
+}
+
+const operatorOnly: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const { adminSecret } = c.var.services.config;
+  if (adminSecret === undefined) throw notFound(`No such route: ${c.req.method} ${c.req.path}`);
+  const given = /^Bearer (\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1] ?? "";
+  if (!(await sameText(given, adminSecret))) throw unauthorized("Incorrect admin secret.");
+  await next();
+};
+
+/** Compares digests, so that neither length nor content shows in the time it takes. */
+async function sameText(a: string, b: string): Promise<boolean> {
+  const digest = (text: string) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  const [left, right] = await Promise.all([digest(a), digest(b)]);
+  return crypto.subtle.timingSafeEqual(left, right);
+}

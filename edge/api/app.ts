@@ -1,0 +1,86 @@
+/** Routes of the public API and of the admin API, and what is the same for all of them. */
+import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { ApiKeys } from "../accounts/api-keys.ts";
+import type { Config } from "../config.ts";
+import type { Drafting, DraftingRequest } from "../drafting/drafting.ts";
+import type { VerifierLink } from "../link/link.ts";
+import type { ChannelStub } from "../releases/channel-client.ts";
+import type { TargetText } from "../text/target-text.ts";
+import { adminRoutes } from "./admin.ts";
+import { createChatCompletion, createCompletion } from "./completions.ts";
+import { ApiError, notFound, unauthorized } from "./errors.ts";
+import { getModel, listModels } from "./models.ts";
+
+/** What the handlers need, made by the composition root for each request. */
+export type Services = {
+  config: Config;
+  keys: ApiKeys;
+  text(): Promise<TargetText>;
+  links(prompt: readonly number[]): readonly VerifierLink[];
+  startDrafting(request: DraftingRequest): Drafting;
+  channel(target: string): ChannelStub;
+};
+export type AppEnv = { Variables: { services: Services; tenant: string; requestId: string } };
+
+const MAX_BODY_BYTES = 4 << 20;
+const REQUEST_ID = /^[\w.:-]{1,128}$/;
+
+export function createApp(servicesOf: (c: Context<AppEnv>) => Services): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+  app.use(requestId);
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.use(async (c, next) => {
+    c.set("services", servicesOf(c));
+    await next();
+  });
+  app.use("/v1/*", authenticated);
+  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
+  app.post("/v1/completions", createCompletion);
+  app.post("/v1/chat/completions", createChatCompletion);
+  app.get("/v1/models", listModels);
+  app.get("/v1/models/:id", getModel);
+  app.route("/admin", adminRoutes());
+  app.notFound((c) => withId(c, notFound(`No such route: ${c.req.method} ${c.req.path}`).toResponse()));
+  app.onError((error, c) => withId(c, errorResponse(error, c.get("requestId"))));
+  return app;
+}
+
+const requestId: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const given = c.req.header("x-request-id");
+  c.set(
+    "requestId",
+    given && REQUEST_ID.test(given) ? given : `req_${crypto.randomUUID().replaceAll("-", "")}`,
+  );
+  await next();
+  c.header("x-request-id", c.var.requestId);
+};
+
+const authenticated: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const key = /^Bearer (\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+  if (!key) throw unauthorized("You did not provide an API key. Send it as: Authorization: Bearer YOUR_KEY");
+  const tenant = await c.var.services.keys.tenantOf(key);
+  if (!tenant) throw unauthorized("Incorrect API key provided.");
+  c.set("tenant", tenant);
+  await next();
+};
+
+function tooLarge(): never {
+  throw new ApiError({
+    status: 413,
+    type: "invalid_request_error",
+    message: `The body is larger than ${MAX_BODY_BYTES} bytes.`,
+  });
+}
+
+function errorResponse(error: Error, id: string): Response {
+  if (error instanceof ApiError) return error.toResponse();
+  console.error(JSON.stringify({ level: "error", request: id, message: error.message, stack: error.stack }));
+  const message = `The server had an error while processing your request (${id}).`;
+  return new ApiError({ status: 500, type: "server_error", message }).toResponse();
+}
+
+function withId(c: Context<AppEnv>, response: Response): Response {
+  response.headers.set("x-request-id", c.get("requestId"));
+  return response;
+}

@@ -1,0 +1,16 @@
+/** `GET /v1/models`: the one target that this installation serves. */
+import type { Context } from "hono";
+import type { AppEnv } from "./app.ts";
+import { notFound } from "./errors.ts";
+
+/** Clients want a date; the model's own is not known here. */
+const model = (id: string) => ({ id, object: "model", created: 0, owned_by: "outrider" });
+
+export const listModels = (c: Context<AppEnv>): Response =>
+  c.json({ object: "list", data: [model(c.var.services.config.target)] });
+
+export function getModel(c: Context<AppEnv>): Response {
+  const id = c.req.param("id") ?? "";
+  if (id === c.var.services.config.target) return c.json(model(id));
+  throw notFound(`The model ${id} does not exist.`, "model", "model_not_found");
+}

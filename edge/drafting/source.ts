@@ -1,0 +1,19 @@
+/** A draft source answers: what follows this text, and how sure are you? */
+import type { HintSource } from "../../gpu-service/protocol/frames.ts";
+
+export const GRADES = 6;
+/** `grade`: 0 (a wild guess) to GRADES - 1 (nearly certain), in the source's own terms; the controller learns what it is worth. */
+export type Guess = { id: number; grade: number };
+
+export interface DraftSource {
+  readonly name: HintSource;
+  /** Begins whatever can be done before the verifier has answered. */
+  prepare?(text: readonly number[]): void;
+  /**
+   * The id after `text` (prompt, confirmed and already hinted ids, the first `confirmed` of them certain), or null
+   * where the source has nothing to say. The text may change while the source works; the caller drops an answer that
+   * came too late.
+   */
+  next(text: readonly number[], confirmed: number): Guess | null | Promise<Guess | null>;
+  close(): void;
+}

@@ -1,0 +1,94 @@
+/** A link of the request's own: one WebSocket, one sequence on it. */
+import { type EdgeFrame, PROTOCOL_VERSION, parseVerifierFrame } from "../../gpu-service/protocol/frames.ts";
+import { type LinkKey, MAX_TOKEN_LIFETIME_S, signToken } from "../../gpu-service/protocol/token.ts";
+import {
+  LinkError,
+  type Sequence,
+  type SequenceRequest,
+  type SequenceSink,
+  type VerifierLink,
+} from "./link.ts";
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const STREAM = 1;
+
+/** `url`: ws:// or wss:// of the verifier. */
+export function ownLink(url: string, key: LinkKey): VerifierLink {
+  return {
+    name: url,
+    async open(request, sink) {
+      const [socket, token] = await Promise.all([connect(url), tokenFor(request, key)]);
+      const sequence = listen(socket, sink);
+      send(socket, { ...request, type: "open", stream: STREAM, protocol: PROTOCOL_VERSION, token });
+      return sequence;
+    },
+  };
+}
+
+/** Workers open a WebSocket by an HTTP request that asks for the upgrade. */
+async function connect(url: string): Promise<WebSocket> {
+  const address = new URL("/link", url.replace(/^ws/, "http"));
+  let response: Response;
+  try {
+    response = await fetch(address, {
+      headers: { Upgrade: "websocket" },
+      signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS),
+    });
+  } catch (error) {
+    throw new LinkError(`${url}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const socket = response.webSocket;
+  if (!socket) throw new LinkError(`${url}: answered ${response.status} instead of opening a WebSocket`);
+  socket.accept();
+  return socket;
+}
+
+function tokenFor(request: SequenceRequest, key: LinkKey): Promise<string> {
+  const claims = {
+    aud: request.target,
+    kid: key.id,
+    tenant: request.tenant,
+    nonce: crypto.randomUUID(),
+    exp: Math.floor(Date.now() / 1000) + MAX_TOKEN_LIFETIME_S / 2,
+  };
+  return signToken(claims, key.secret);
+}
+
+function listen(socket: WebSocket, sink: SequenceSink): Sequence {
+  let live = true;
+  const finish = () => {
+    if (!live) return;
+    live = false;
+    socket.close(1000);
+  };
+  const breakOff = (message: string) => {
+    if (!live) return;
+    finish();
+    sink({ type: "broken", message });
+  };
+  socket.addEventListener("message", (event) => {
+    if (!live) return;
+    if (typeof event.data !== "string") return breakOff("the verifier sent a binary message");
+    const parsed = parseVerifierFrame(event.data);
+    if (!parsed.ok) return breakOff(`the verifier sent a bad ${parsed.message}`);
+    const { frame } = parsed;
+    const ends = frame.type === "done" || frame.type === "error";
+    if (ends) finish();
+    sink(frame);
+  });
+  socket.addEventListener("close", (event) => breakOff(`the verifier closed the link (${event.code})`));
+  socket.addEventListener("error", () => breakOff("the link to the verifier failed"));
+  return {
+    hint: (hint) => live && send(socket, { ...hint, type: "hint", stream: STREAM }),
+    cancel: () => live && send(socket, { type: "cancel", stream: STREAM }),
+    close: finish,
+  };
+}
+
+function send(socket: WebSocket, frame: EdgeFrame): void {
+  try {
+    socket.send(JSON.stringify(frame));
+  } catch {
+    // The socket is closing: its close event follows and ends the sequence.
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * The draft release in this isolate: which one the channel names, loaded beside or over the one before it.
+ *
+ * A request never waits for it and never fails for it: without a good release there are no model drafts, and the
+ * reason is logged and shown in the request's details. A loaded image is used only once its digest has matched.
+ */
+import {
+  type ChannelRecord,
+  channelRecordSchema,
+  type DraftManifest,
+  draftManifestSchema,
+  draftObjectKey,
+  openEnvelope,
+  sha256Hex,
+  type TargetManifest,
+  type TrustedKey,
+} from "../../gpu-service/protocol/manifest.ts";
+import { type DraftEngine, DraftMemory, digestStreamHasher, loadDraft } from "../drafting/model/index.ts";
+import type { ChannelStub } from "./channel-client.ts";
+
+export type Release = { readonly id: string; readonly engine: DraftEngine };
+/** What a request is told: the release it began with, or why there is none. */
+export type DraftState = { release: string | null; note: string | null };
+export type ReleaseSource = {
+  bucket: R2Bucket;
+  channel: ChannelStub;
+  trusted: readonly TrustedKey[];
+  /** The target's own manifest: a draft must speak with its tokenizer. */
+  target(): Promise<TargetManifest>;
+};
+
+const LOOK_INTERVAL_MS = 5_000;
+/** A release that could not be loaded is tried again after this. */
+const RETRY_INTERVAL_MS = 60_000;
+/** Most linear memory for drafts: an isolate has 128 MB for everything. */
+const MEMORY_LIMIT_BYTES = 88e6;
+/** A big image leaves room for a small pool only. */
+const BIG_IMAGE_BYTES = 40e6;
+const POOL_POSITIONS = { big: 512, small: 2048 };
+
+type Wanted = ChannelRecord["current"];
+
+export class ReleaseLoader {
+  readonly #memory: DraftMemory;
+  #loaded: { manifest: DraftManifest; manifestSha256: string; engine: DraftEngine } | undefined;
+  #note: string | null = "no draft release is loaded yet";
+  #failed: { manifestSha256: string; retryAt: number } | undefined;
+  #lookAgainAt = 0;
+  #looking: Promise<void> | undefined;
+
+  /** `kernel`: the compiled draft.wasm. Made once per isolate. */
+  constructor(kernel: WebAssembly.Module) {
+    this.#memory = new DraftMemory(kernel, MEMORY_LIMIT_BYTES);
+  }
+
+  get release(): Release | undefined {
+    return this.#loaded && { id: this.#loaded.manifest.id, engine: this.#loaded.engine };
+  }
+
+  get state(): DraftState {
+    return this.#loaded
+      ? { release: this.#loaded.manifest.id, note: null }
+      : { release: null, note: this.#note };
+  }
+
+  /** Looks at the channel if the last look is old. The promise never rejects; it must outlive the request. */
+  look(source: ReleaseSource): Promise<void> {
+    if (this.#looking) return this.#looking;
+    if (Date.now() < this.#lookAgainAt) return Promise.resolve();
+    this.#lookAgainAt = Date.now() + LOOK_INTERVAL_MS;
+    this.#looking = this.#refresh(source)
+      .catch((error: unknown) => this.#tell(error instanceof Error ? error.message : String(error)))
+      .finally(() => {
+        this.#looking = undefined;
+      });
+    return this.#looking;
+  }
+
+  async #refresh(source: ReleaseSource): Promise<void> {
+    const target = await source.target();
+    const wanted = await wantedRelease(source, target);
+    if (!wanted) return this.#tell(`channel ${target.id}: names no release yet`);
+    const { manifest_sha256 } = wanted;
+    if (this.#loaded?.manifestSha256 === manifest_sha256) return;
+    if (this.#failed?.manifestSha256 === manifest_sha256 && Date.now() < this.#failed.retryAt) return;
+    try {
+      const manifest = await readManifest(source, wanted, target);
+      await this.#replace(source, manifest, manifest_sha256);
+      this.#failed = undefined;
+      console.log(JSON.stringify({ level: "info", message: "draft release loaded", release: manifest.id }));
+    } catch (error) {
+      this.#failed = { manifestSha256: manifest_sha256, retryAt: Date.now() + RETRY_INTERVAL_MS };
+      throw error;
+    }
+  }
+
+  /** Loads beside the present release where memory allows, otherwise over it; a failure brings the old one back. */
+  async #replace(source: ReleaseSource, manifest: DraftManifest, manifestSha256: string): Promise<void> {
+    const before = this.#loaded;
+    let engine = await this.#load(source, manifest);
+    if (engine === "no_memory" && before) {
+      before.engine.close();
+      this.#loaded = undefined;
+      engine = await this.#load(source, manifest).catch(async (error: unknown) => {
+        await this.#restore(source, before.manifest, before.manifestSha256);
+        throw error;
+      });
+    }
+    if (engine === "no_memory")
+      throw new Error(`release ${manifest.id}: does not fit ${MEMORY_LIMIT_BYTES} bytes`);
+    this.#loaded = { manifest, manifestSha256, engine };
+    before?.engine.close();
+  }
+
+  async #restore(source: ReleaseSource, manifest: DraftManifest, manifestSha256: string): Promise<void> {
+    const engine = await this.#load(source, manifest);
+    if (engine !== "no_memory") this.#loaded = { manifest, manifestSha256, engine };
+  }
+
+  async #load(source: ReleaseSource, manifest: DraftManifest): Promise<DraftEngine | "no_memory"> {
+    const key = draftObjectKey(manifest.id, "model.draft");
+    const object = await source.bucket.get(key);
+    if (!object) throw new Error(`${key}: no such object in the releases bucket`);
+    const file = manifest.files["model.draft"];
+    const poolPositions = file.bytes > BIG_IMAGE_BYTES ? POOL_POSITIONS.big : POOL_POSITIONS.small;
+    const result = await loadDraft(this.#memory, object.body, file, digestStreamHasher, { poolPositions });
+    if (result.ok) return result.engine;
+    if (result.error.code === "no_memory") return "no_memory";
+    throw new Error(`${key}: ${result.error.message}`);
+  }
+
+  #tell(note: string): void {
+    if (note !== this.#note)
+      console.error(JSON.stringify({ level: "error", message: "no new draft release", note }));
+    this.#note = note;
+  }
+}
+
+async function wantedRelease(source: ReleaseSource, target: TargetManifest): Promise<Wanted | undefined> {
+  const envelope = await source.channel.current();
+  if (!envelope) return undefined;
+  const record = await openEnvelope("channel", envelope, source.trusted, channelRecordSchema);
+  if (!record.ok) throw new Error(record.message);
+  if (record.value.target !== target.id) throw new Error(`channel: the record is for ${record.value.target}`);
+  return record.value.current;
+}
+
+async function readManifest(
+  source: ReleaseSource,
+  wanted: Wanted,
+  target: TargetManifest,
+): Promise<DraftManifest> {
+  const key = draftObjectKey(wanted.release, "manifest.json");
+  const object = await source.bucket.get(key);
+  if (!object) throw new Error(`${key}: no such object in the releases bucket`);
+  const bytes = new Uint8Array(await object.arrayBuffer());
+  if ((await sha256Hex(bytes)) !== wanted.manifest_sha256)
+    throw new Error(`${key}: is not the one that the channel names`);
+  const opened = await openEnvelope("manifest", parseJson(key, bytes), source.trusted, draftManifestSchema);
+  if (!opened.ok) throw new Error(`${key}: ${opened.message}`);
+  const manifest = opened.value;
+  const fits =
+    manifest.id === wanted.release &&
+    manifest.target === target.id &&
+    manifest.tokenizer_sha256 === target.tokenizer_sha256 &&
+    manifest.vocab_size <= target.vocab_size;
+  if (!fits) throw new Error(`${key}: was not made for the target ${target.id} and its tokenizer`);
+  return manifest;
+}
+
+function parseJson(key: string, bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    throw new Error(`${key}: is not JSON`);
+  }
+}

@@ -1,0 +1,87 @@
+/** Text in and out of one target: its tokenizer, its chat template, its limits. */
+import { Tokenizer } from "@huggingface/tokenizers";
+import {
+  openEnvelope,
+  sha256Hex,
+  type TargetManifest,
+  type TrustedKey,
+  targetManifestSchema,
+  targetObjectKey,
+} from "../../gpu-service/protocol/manifest.ts";
+import { type ChatTemplate, chatTemplate } from "./chat-template.ts";
+import { type TokenBytes, tokenBytes } from "./token-bytes.ts";
+
+export type TargetText = {
+  readonly manifest: TargetManifest;
+  /** `special`: whether the target's own opening tokens are added. */
+  encode(text: string, special: boolean): number[];
+  readonly bytesOf: TokenBytes;
+  /** Absent where the model has no chat form. */
+  readonly chat: ChatTemplate | undefined;
+};
+
+/** Where the assets come from: the bytes under a key, or null. */
+export type ReadObject = (key: string) => Promise<Uint8Array<ArrayBuffer> | null>;
+
+/** Loads and checks a target's assets. Throws an Error that names the object at fault. */
+export async function loadTargetText(
+  target: string,
+  read: ReadObject,
+  trusted: readonly TrustedKey[],
+): Promise<TargetText> {
+  const manifest = await readManifest(target, read, trusted);
+  const key = targetObjectKey(target, "tokenizer.json");
+  const bytes = await mustRead(read, key);
+  const digest = await sha256Hex(bytes);
+  if (digest !== manifest.tokenizer_sha256) {
+    throw new Error(`${key}: sha256 is ${digest}, the manifest says ${manifest.tokenizer_sha256}`);
+  }
+  const configKey = targetObjectKey(target, "tokenizer_config.json");
+  const config = parseObject(configKey, await mustRead(read, configKey));
+  return buildTargetText(manifest, parseObject(key, bytes), config);
+}
+
+/** `tokenizer`, `config`: tokenizer.json and tokenizer_config.json, parsed. */
+export function buildTargetText(
+  manifest: TargetManifest,
+  tokenizer: Record<string, unknown>,
+  config: Record<string, unknown>,
+): TargetText {
+  const codec = new Tokenizer(tokenizer, config);
+  const { chat_template, special } = manifest;
+  return {
+    manifest,
+    encode: (text, addSpecial) =>
+      text === "" && !addSpecial ? [] : codec.encode(text, { add_special_tokens: addSpecial }).ids,
+    bytesOf: tokenBytes(codec, tokenizer.decoder),
+    chat: chat_template === null ? undefined : chatTemplate(chat_template, special ?? {}),
+  };
+}
+
+async function readManifest(target: string, read: ReadObject, trusted: readonly TrustedKey[]) {
+  const key = targetObjectKey(target, "manifest.json");
+  const envelope = parseObject(key, await mustRead(read, key));
+  const opened = await openEnvelope("manifest", envelope, trusted, targetManifestSchema);
+  if (!opened.ok) throw new Error(`${key}: ${opened.message}`);
+  if (opened.value.id !== target) throw new Error(`${key}: belongs to target ${opened.value.id}`);
+  return opened.value;
+}
+
+async function mustRead(read: ReadObject, key: string) {
+  const bytes = await read(key);
+  if (!bytes) throw new Error(`${key}: no such object in the releases bucket`);
+  return bytes;
+}
+
+function parseObject(key: string, bytes: Uint8Array): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    throw new Error(`${key}: is not JSON`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new Error(`${key}: is not a JSON object`);
+  }
+  return value as Record<string, unknown>;
+}

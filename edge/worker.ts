@@ -1,0 +1,86 @@
+/** The worker's composition root: the only place that reads bindings and wires the parts together. */
+import type { Context } from "hono";
+import type { TargetManifest } from "../gpu-service/protocol/manifest.ts";
+import { ApiKeys } from "./accounts/api-keys.ts";
+import { type AppEnv, createApp, type Services } from "./api/app.ts";
+import { type Config, type Env, readConfig } from "./config.ts";
+import { startDrafting } from "./drafting/drafting.ts";
+import kernel from "./drafting/kernel/build/draft.wasm";
+import { ownLink } from "./link/own-link.ts";
+import { inTurn } from "./link/replicas.ts";
+import { ReleaseLoader } from "./releases/loader.ts";
+import { postRetrainingJob } from "./retraining/cron.ts";
+import { loadTargetText, type TargetText } from "./text/target-text.ts";
+
+export { Channel } from "./releases/channel.ts";
+
+/** What outlives a request in this isolate. */
+type Isolate = {
+  config: Config;
+  releases: ReleaseLoader;
+  keyCache: ConstructorParameters<typeof ApiKeys>[1];
+  text: Promise<TargetText> | undefined;
+};
+let isolate: Isolate | undefined;
+
+function isolateFor(env: Env): Isolate {
+  isolate ??= {
+    config: readConfig(env),
+    releases: new ReleaseLoader(kernel),
+    keyCache: new Map(),
+    text: undefined,
+  };
+  return isolate;
+}
+
+function servicesOf(c: Context<AppEnv>): Services {
+  const env = c.env as Env;
+  const state = isolateFor(env);
+  const { config, releases } = state;
+  const keepAlive = (work: Promise<unknown>) => c.executionCtx.waitUntil(work);
+  return {
+    config,
+    keys: new ApiKeys(env.DB, state.keyCache),
+    text: () => {
+      const text = textOf(state, env, keepAlive);
+      const target = async (): Promise<TargetManifest> => (await text).manifest;
+      const channel = env.CHANNELS.getByName(config.target);
+      keepAlive(releases.look({ bucket: env.RELEASES, channel, trusted: config.trustedKeys, target }));
+      return text;
+    },
+    links: (prompt) => inTurn(config.verifierUrls, prompt).map((url) => ownLink(url, config.linkKey)),
+    startDrafting: (request) => startDrafting(request, releases.release, releases.state),
+    channel: (target) => env.CHANNELS.getByName(target),
+  };
+}
+
+/** One load shared by all requests of the isolate; a failed one is tried again by the next request. */
+function textOf(state: Isolate, env: Env, keepAlive: (work: Promise<unknown>) => void): Promise<TargetText> {
+  if (state.text) return state.text;
+  const read = async (key: string) => {
+    const object = await env.RELEASES.get(key);
+    return object && new Uint8Array(await object.arrayBuffer());
+  };
+  const text = loadTargetText(state.config.target, read, state.config.trustedKeys);
+  state.text = text;
+  keepAlive(
+    text.catch(() => {
+      state.text = undefined;
+    }),
+  );
+  return text;
+}
+
+const app = createApp(servicesOf);
+
+export default {
+  fetch: app.fetch,
+  async scheduled(tick: ScheduledController, env: Env): Promise<void> {
+    const { training } = isolateFor(env).config;
+    await postRetrainingJob(tick, {
+      ...training,
+      fetch: (input, init) => fetch(input, init),
+      log: (entry) => console.log(JSON.stringify(entry)),
+    });
+  },
+};

@@ -1,0 +1,95 @@
+/**
+ * A target whose logits are a hash of every id before: any slip in text, cache or position changes the output.
+ * Its caches hold the ids themselves, so a stale cache is as fatal as it would be in a real model.
+ */
+
+import { mix32 } from "../../gpu-service/protocol/noise.ts";
+import { chooseToken, penalise } from "../../gpu-service/protocol/sampling.ts";
+import type { StartFrame } from "../../gpu-service/verify/engines/engine.ts";
+import type { Cache, SlotRows, StepLogits, TargetModel } from "../../gpu-service/verify/scheduler/model.ts";
+
+export const VOCABULARY = 12;
+
+export function logitsAfter(ids: readonly number[]): Float32Array {
+  const key = ids.reduce((hash, id) => mix32(hash ^ Math.imul(id + 1, 0x9e3779b1)), 7);
+  return Float32Array.from(
+    { length: VOCABULARY },
+    (_, id) => (mix32(key ^ Math.imul(id + 1, 77)) % 4096) / 512,
+  );
+}
+
+/** The obvious decoder that the scheduler must agree with, whatever is hinted: output ids. */
+export function reference(start: StartFrame, context: number): number[] {
+  const text = [...start.prompt];
+  const counts = new Map<number, number>();
+  while (text.length - start.prompt.length < start.max_tokens && text.length < context) {
+    const logits = logitsAfter(text);
+    penalise(logits, start.sampling, counts);
+    const id = chooseToken(logits, start.sampling, BigInt(start.sampling.seed), text.length);
+    text.push(id);
+    counts.set(id, (counts.get(id) ?? 0) + 1);
+    if (start.stop_ids.includes(id)) break;
+  }
+  return text.slice(start.prompt.length);
+}
+
+class FakeCache implements Cache {
+  ids: number[] = [];
+  open = true;
+  readonly #onRelease: () => void;
+  constructor(onRelease: () => void) {
+    this.#onRelease = onRelease;
+  }
+  get length(): number {
+    return this.ids.length;
+  }
+  truncate(length: number): void {
+    if (length > this.ids.length) throw new Error("truncate may only shorten");
+    this.ids.length = length;
+  }
+  release(): void {
+    if (!this.open) throw new Error("released twice");
+    this.open = false;
+    this.#onRelease();
+  }
+}
+
+export class FakeTarget implements TargetModel {
+  readonly vocabSize = VOCABULARY;
+  readonly numerics = "fake";
+  readonly context: number;
+  readonly maxSlots: number;
+  /** Slots' row counts of each step. */
+  readonly steps: number[][] = [];
+  openCaches = 0;
+
+  constructor(context: number, maxSlots: number) {
+    this.context = context;
+    this.maxSlots = maxSlots;
+  }
+
+  openCache(): Cache {
+    this.openCaches++;
+    return new FakeCache(() => this.openCaches--);
+  }
+
+  async run(slots: readonly SlotRows[]): Promise<StepLogits> {
+    this.steps.push(slots.map((s) => s.ids.length));
+    const logits = slots.map(({ cache, ids, firstLogitRow }) => {
+      const fake = cache as FakeCache;
+      if (!fake.open || ids.length === 0) throw new Error("bad slot");
+      return ids.map((id, row) => {
+        fake.ids.push(id);
+        if (fake.ids.length > this.context) throw new Error("beyond the context");
+        return row >= firstLogitRow ? logitsAfter(fake.ids) : undefined;
+      });
+    });
+    return {
+      row(slot, row) {
+        const found = logits[slot]?.[row];
+        if (!found) throw new Error(`no logits were asked for slot ${slot} row ${row}`);
+        return found;
+      },
+    };
+  }
+}

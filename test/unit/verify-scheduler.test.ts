@@ -1,0 +1,259 @@
+import { describe, expect, it } from "vitest";
+import { HINT_SOURCES, type VerifierFrame } from "../../gpu-service/protocol/frames.ts";
+import { mix32 } from "../../gpu-service/protocol/noise.ts";
+import type { StartFrame } from "../../gpu-service/verify/engines/engine.ts";
+import { FakeTarget, reference, VOCABULARY } from "../support/fake-target.ts";
+import { GREEDY, idsOf, runAll, schedulerFor, startFrame } from "../support/sequences.ts";
+
+const CONTEXT = 96;
+
+/** A reproducible source of integers below n. */
+function dice(seed: number) {
+  let state = seed;
+  return (n: number): number => {
+    state = mix32(state + 0x6d2b79f5);
+    return state % n;
+  };
+}
+
+function randomStart(stream: number, below: (n: number) => number): StartFrame {
+  const prompt = Array.from({ length: 1 + below(30) }, () => below(VOCABULARY));
+  return startFrame(stream, prompt, {
+    max_tokens: 1 + below(40),
+    stop_ids: below(2) ? [below(VOCABULARY)] : [],
+    sampling: {
+      ...GREEDY,
+      temperature: below(3) / 2,
+      top_k: below(3) ? 0 : 4,
+      top_p: below(3) ? 1 : 0.8,
+      seed: String(below(1_000_000)),
+      presence_penalty: below(2),
+      frequency_penalty: below(2) / 2,
+      logit_bias: below(3) ? [] : [[below(VOCABULARY), 2]],
+    },
+  });
+}
+
+/** A hint of any kind: honest, wrong, early, late, half right, of an old path, with branches, with unknown ids. */
+function randomHint(start: StartFrame, output: number[], path: number, below: (n: number) => number) {
+  const from = below(output.length + 4);
+  const length = 1 + below(8);
+  const drafted = (first: number, n: number) =>
+    Array.from({ length: n }, (_, i) => {
+      const honest = output[first + i];
+      return honest === undefined || below(5) === 0 ? below(VOCABULARY + 1) : honest;
+    });
+  const branches = Array.from({ length: below(3) }, () => {
+    const at = from + below(length);
+    return { at: start.prompt.length + at, ids: drafted(at, 1 + below(4)) };
+  });
+  return {
+    type: "hint" as const,
+    stream: start.stream,
+    path,
+    at: start.prompt.length + from,
+    ids: drafted(from, length),
+    source: HINT_SOURCES[below(HINT_SOURCES.length)]!,
+    branches,
+  };
+}
+
+describe("any interleaving of hints, cancels and companions gives the reference's text", () => {
+  for (let seed = 1; seed <= 400; seed++) {
+    it(`schedule ${seed}`, async () => {
+      const below = dice(seed);
+      const model = new FakeTarget(CONTEXT, 1 + below(4));
+      const scheduler = schedulerFor(model);
+      const starts = Array.from({ length: 1 + below(6) }, (_, i) => randomStart(i + 1, below));
+      const outputs = starts.map((start) => reference(start, CONTEXT));
+      const cancelled = new Set<number>();
+      const frames: VerifierFrame[] = [];
+      const paths = starts.map(() => 0);
+      const waiting = [...starts];
+      for (let step = 0; waiting.length > 0 || !scheduler.idle; step++) {
+        if (step > 2000) throw new Error("no end");
+        if (waiting.length > 0 && below(3) === 0) scheduler.accept(waiting.shift()!);
+        for (let n = below(4); n > 0; n--) {
+          const i = below(starts.length);
+          if (below(4) === 0) paths[i]!++;
+          const path = Math.max(0, paths[i]! - (below(6) ? 0 : 1));
+          scheduler.accept(randomHint(starts[i]!, outputs[i]!, path, below));
+        }
+        if (below(60) === 0) {
+          const stream = 1 + below(starts.length);
+          cancelled.add(stream);
+          scheduler.accept({ type: "cancel", stream });
+        }
+        await scheduler.step();
+        frames.push(...scheduler.takeFrames());
+      }
+      for (const [i, start] of starts.entries()) {
+        const ids = idsOf(frames, start.stream, start.prompt.length);
+        const end = frames.find((f) => f.type === "done" && f.stream === start.stream);
+        const reason = end?.type === "done" ? end.reason : undefined;
+        if (reason === "cancelled") {
+          expect(cancelled).toContain(start.stream);
+          expect(ids).toEqual(outputs[i]!.slice(0, ids.length));
+        } else {
+          expect(ids).toEqual(outputs[i]);
+          expect(reason).toBe(start.stop_ids.includes(ids[ids.length - 1]!) ? "stop" : "length");
+        }
+      }
+      expect(model.openCaches).toBe(0);
+    });
+  }
+});
+
+describe("steps", () => {
+  const prompt = [1, 2, 3];
+  const output = reference(startFrame(1, prompt, { max_tokens: 40 }), CONTEXT);
+
+  it("with honest hints are fewer than tokens, and every one moves every ready sequence", async () => {
+    const model = new FakeTarget(CONTEXT, 4);
+    const scheduler = schedulerFor(model);
+    for (const stream of [1, 2]) scheduler.accept(startFrame(stream, prompt, { max_tokens: 40 }));
+    const frames: VerifierFrame[] = [];
+    while (!scheduler.idle) {
+      const done = idsOf(frames, 1, 3).length;
+      const ids = output.slice(done, done + 8);
+      if (ids.length > 0)
+        scheduler.accept({ type: "hint", stream: 1, path: done, at: 3 + done, ids, source: "model" });
+      await scheduler.step();
+      const now = scheduler.takeFrames();
+      frames.push(...now);
+      const live = [1, 2].filter((s) => !frames.some((f) => f.type === "done" && f.stream === s));
+      for (const s of live) expect(now.some((f) => f.type === "tokens" && f.stream === s)).toBe(true);
+    }
+    const done = frames.find((f) => f.type === "done" && f.stream === 1);
+    expect(done?.type === "done" && done.counts.steps).toBeLessThan(15);
+    expect(idsOf(frames, 2, 3)).toEqual(output);
+  });
+
+  it("a stop inside an accepted block ends the text there", async () => {
+    const at = output.findIndex((id, i) => i >= 2 && !output.slice(0, i).includes(id));
+    const scheduler = schedulerFor(new FakeTarget(CONTEXT, 1));
+    scheduler.accept(startFrame(1, prompt, { max_tokens: 40, stop_ids: [output[at]!] }));
+    await scheduler.step();
+    let frames = scheduler.takeFrames();
+    // One hint row at first: earn credit until the block spans the stop.
+    while (!scheduler.idle) {
+      scheduler.accept({ type: "hint", stream: 1, path: 0, at: 3, ids: output, source: "memory" });
+      await scheduler.step();
+      frames = frames.concat(scheduler.takeFrames());
+    }
+    expect(idsOf(frames, 1, 3)).toEqual(output.slice(0, at + 1));
+    expect(frames.at(-1)).toMatchObject({ type: "done", reason: "stop" });
+  });
+
+  it("ignore hints where drafts are off", async () => {
+    const model = new FakeTarget(CONTEXT, 1);
+    const scheduler = schedulerFor(model);
+    scheduler.accept(startFrame(1, prompt, { drafts: false }));
+    scheduler.accept({ type: "hint", stream: 1, path: 0, at: 3, ids: output, source: "model" });
+    await runAll(scheduler);
+    expect(model.steps.slice(1).every(([rows]) => rows === 1)).toBe(true);
+  });
+
+  it("a cancel frees the slot within a step", async () => {
+    const model = new FakeTarget(CONTEXT, 1);
+    const scheduler = schedulerFor(model, { slots: 1 });
+    scheduler.accept(startFrame(1, prompt, { max_tokens: 50 }));
+    scheduler.accept(startFrame(2, prompt, { max_tokens: 2 }));
+    await scheduler.step();
+    scheduler.accept({ type: "cancel", stream: 1 });
+    await scheduler.step();
+    const frames = scheduler.takeFrames();
+    expect(frames.some((f) => f.type === "done" && f.stream === 1 && f.reason === "cancelled")).toBe(true);
+    expect(frames.some((f) => f.type === "tokens" && f.stream === 2)).toBe(true);
+  });
+
+  it("a long prompt is prefilled in chunks beside the others", async () => {
+    const model = new FakeTarget(CONTEXT, 4);
+    const scheduler = schedulerFor(model);
+    scheduler.accept(startFrame(1, prompt, { max_tokens: 30 }));
+    await scheduler.step();
+    const long = Array.from({ length: 80 }, (_, i) => i % VOCABULARY);
+    scheduler.accept(startFrame(2, long, { max_tokens: 3 }));
+    const frames = await runAll(scheduler);
+    expect(Math.max(...model.steps.flat())).toBeLessThan(80);
+    expect(idsOf(frames, 2, 80)).toEqual(reference(startFrame(2, long, { max_tokens: 3 }), CONTEXT));
+  });
+});
+
+describe("what a start may ask", () => {
+  const only = async (start: StartFrame, context = CONTEXT) => {
+    const scheduler = schedulerFor(new FakeTarget(context, 1));
+    scheduler.accept(start);
+    return runAll(scheduler);
+  };
+  const whole = reference(startFrame(1, [1, 2], { max_tokens: 12 }), CONTEXT);
+
+  it("resumes from confirmed ids with the same text and counts", async () => {
+    const penalised = { ...GREEDY, temperature: 0.8, frequency_penalty: 1, presence_penalty: 0.5 };
+    const start = startFrame(1, [1, 2], { max_tokens: 20, sampling: penalised });
+    const all = reference(start, CONTEXT);
+    const frames = await only({ ...start, confirmed: all.slice(0, 7), numerics: "fake" });
+    expect(idsOf(frames, 1, 2 + 7)).toEqual(all.slice(7));
+  });
+  it("a text that was confirmed to its end is done at once", async () => {
+    const frames = await only(
+      startFrame(1, [1, 2], {
+        max_tokens: 20,
+        confirmed: whole.slice(0, 4),
+        numerics: "fake",
+        stop_ids: [whole[3]!],
+      }),
+    );
+    expect(frames.map((f) => f.type)).toEqual(["opened", "done"]);
+  });
+  it("refuses other numerics by name", async () => {
+    const [frame] = await only(startFrame(1, [1], { confirmed: [2], numerics: "other" }));
+    expect(frame).toMatchObject({ type: "error", code: "numerics_mismatch" });
+  });
+  it("refuses ids beyond the vocabulary, and says which", async () => {
+    const [frame] = await only(startFrame(1, [1, 12]));
+    expect(frame).toMatchObject({
+      code: "invalid_request",
+      message: expect.stringContaining("prompt.1: id 12"),
+    });
+  });
+  it("refuses a prompt that fills the context", async () => {
+    const [frame] = await only(startFrame(1, Array(CONTEXT).fill(1)));
+    expect(frame).toMatchObject({ code: "context_too_long" });
+  });
+  it("ends at the context where the cap lies beyond it", async () => {
+    const frames = await only(startFrame(1, [1, 2], { max_tokens: 500 }), 20);
+    expect(idsOf(frames, 1, 2)).toHaveLength(18);
+    expect(frames.at(-1)).toMatchObject({ type: "done", reason: "length" });
+  });
+  it("scores a prompt with max_tokens 0", async () => {
+    const frames = await only(startFrame(1, Array(70).fill(3), { max_tokens: 0, prompt_logprobs: 2 }));
+    expect(frames.map((f) => f.type)).toEqual(["opened", "done"]);
+    const opened = frames[0];
+    const entries = opened?.type === "opened" ? opened.prompt_logprobs! : [];
+    expect(entries).toHaveLength(70);
+    expect(entries[0]).toBeNull();
+    expect(entries[69]!.top).toHaveLength(2);
+  });
+  it("gives logprobs of the raw logits, one per token", async () => {
+    const sampling = { ...GREEDY, logit_bias: [[5, 100]] as [number, number][] };
+    const frames = await only(startFrame(1, [1, 2], { max_tokens: 3, logprobs: 1, sampling }));
+    const tokens = frames.find((f) => f.type === "tokens");
+    expect(tokens?.type === "tokens" && tokens.ids).toEqual([5]);
+    expect(tokens?.type === "tokens" && tokens.logprobs![0]!.top[0]![0]).toBe(whole[0]);
+  });
+  it("is refused as overloaded when the queue is full, and when it waits too long", async () => {
+    const model = new FakeTarget(CONTEXT, 1);
+    const scheduler = schedulerFor(model, { slots: 1, queueLimit: 1, queueTimeoutMs: 30 });
+    scheduler.accept(startFrame(1, [1], { max_tokens: 60 }));
+    await scheduler.step();
+    scheduler.accept(startFrame(2, [1]));
+    scheduler.accept(startFrame(3, [1]));
+    const frames = await runAll(scheduler);
+    const errors = frames.filter((f) => f.type === "error");
+    expect(errors).toMatchObject([
+      { stream: 3, code: "overloaded", retryable: true },
+      { stream: 2, code: "overloaded", retryable: true },
+    ]);
+  });
+});

@@ -7,7 +7,10 @@ import { gunzipSync } from "node:zlib";
 import { z } from "zod";
 import { ROOT } from "../start/paths.ts";
 
-export type Prompt = { name: string; request: { prompt: string } | { messages: { role: "user"; content: string }[] } };
+export type Prompt = {
+  name: string;
+  request: { prompt: string } | { messages: { role: "user"; content: string }[] };
+};
 export type SuiteName = "humaneval" | "chat";
 
 const chatPrompts = z.array(z.string()).min(1);
@@ -15,7 +18,9 @@ const problem = z.object({ task_id: z.string(), prompt: z.string() });
 
 /** Questions of our own, as one user message each. */
 export function readChatPrompts(): Prompt[] {
-  const questions = chatPrompts.parse(JSON.parse(readFileSync(join(ROOT, "test/cases/chat-prompts.json"), "utf8")));
+  const questions = chatPrompts.parse(
+    JSON.parse(readFileSync(join(ROOT, "test/cases/chat-prompts.json"), "utf8")),
+  );
   return questions.map((content, i) => ({
     name: `chat/${i}`,
     request: { messages: [{ role: "user" as const, content }] },

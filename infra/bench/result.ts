@@ -17,14 +17,31 @@ export type Result = {
 };
 
 /** The instruction sets that decide how fast this project's kernels run. */
-const FEATURES = ["sse4_1", "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimd"];
+const FEATURES = [
+  "sse4_1",
+  "avx2",
+  "fma",
+  "avx512f",
+  "avx512_vnni",
+  "avx_vnni",
+  "avx512_bf16",
+  "amx_int8",
+  "asimd",
+];
 
 export function makeResult(
   bench: string,
   quick: boolean,
   measured: { rows: Row[]; summary: Record<string, Row> },
 ): Result {
-  return { bench, commit: readCommit(), date: new Date().toISOString(), machine: readMachine(), quick, ...measured };
+  return {
+    bench,
+    commit: readCommit(),
+    date: new Date().toISOString(),
+    machine: readMachine(),
+    quick,
+    ...measured,
+  };
 }
 
 function readCommit(): string {
@@ -67,5 +84,12 @@ export function formatTable(rows: readonly Row[]): string {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const cells = [names, ...rows.map((row) => names.map((name) => String(row[name] ?? "")))];
   const widths = names.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)));
-  return cells.map((line) => line.map((cell, i) => cell.padEnd(widths[i]!)).join("  ").trimEnd()).join("\n");
+  return cells
+    .map((line) =>
+      line
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
 }

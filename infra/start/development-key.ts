@@ -6,7 +6,11 @@ import { StartError } from "./errors.ts";
 
 const created = z.object({ key: z.string().min(1) });
 
-export async function openDevelopmentKey(keysFolder: string, address: string, adminSecret: string): Promise<string> {
+export async function openDevelopmentKey(
+  keysFolder: string,
+  address: string,
+  adminSecret: string,
+): Promise<string> {
   const path = join(keysFolder, "development-key");
   if (existsSync(path)) return readFileSync(path, "utf8").trim();
   const response = await fetch(`${address}/admin/keys`, {
@@ -15,7 +19,8 @@ export async function openDevelopmentKey(keysFolder: string, address: string, ad
     body: JSON.stringify({ name: "development" }),
   });
   const text = await response.text();
-  if (!response.ok) throw new StartError(`The worker made no API key: ${response.status} ${text.slice(0, 300)}`);
+  if (!response.ok)
+    throw new StartError(`The worker made no API key: ${response.status} ${text.slice(0, 300)}`);
   const { key } = created.parse(JSON.parse(text));
   writeFileSync(path, `${key}\n`, { mode: 0o600 });
   return key;

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { StartError } from "./errors.ts";
 import { type DataFolder, openDataFolder } from "./paths.ts";
 import { fixedPorts } from "./ports.ts";
-import { startSystem, type System } from "./system.ts";
+import { type System, startSystem } from "./system.ts";
 
 const USAGE = `npm start [-- OPTIONS]
   --fresh   first forget the installation: releases, keys, jobs (downloaded and converted models stay)
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
   const stopAsked = new Promise<string>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => resolve(signal));
   });
-  const starting = startSystem({ data, ports, target: options.tiny ? "tiny" : "smollm2", say });
+  const starting = startSystem({ data, ports, target: options.tiny ? "tiny" : "smollm2", orTiny: true, say });
   const system = await Promise.race([starting, stopAsked]);
   if (typeof system === "string") {
     // Asked to stop in the middle of a start: the guard ends whatever runs.

@@ -1,9 +1,8 @@
 /** Where things lie: the repository's root, and the data folder that a start fills and `--fresh` empties. */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 
-export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+export const ROOT = resolve(import.meta.dirname, "../..");
 /** The Node 22 that is one of the project's packages. */
 export const NODE = join(ROOT, "node_modules/.bin/node");
 
@@ -18,6 +17,10 @@ export type DataFolder = {
   /** Secrets; readable by this user alone. */
   keys: string;
   logs: string;
+  /** The trainer's Python environment: made at the first job, kept by `--fresh`. */
+  trainerVenv: string;
+  /** Downloads: kept by `--fresh`. */
+  cache: string;
 };
 
 /** The folder at `root`, or that of OUTRIDER_DATA, or `.outrider` in the repository; made where it is missing. */
@@ -30,7 +33,10 @@ export function openDataFolder(root = process.env.OUTRIDER_DATA ?? join(ROOT, ".
     training: join(base, "training"),
     keys: join(base, "keys"),
     logs: join(base, "logs"),
+    trainerVenv: join(base, "venv-train"),
+    cache: join(base, "cache"),
   };
-  for (const path of Object.values(folder)) mkdirSync(path, { recursive: true, mode: 0o700 });
-  return folder;
+  const { trainerVenv, ...made } = folder;
+  for (const path of Object.values(made)) mkdirSync(path, { recursive: true, mode: 0o700 });
+  return { ...made, trainerVenv };
 }

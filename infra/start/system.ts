@@ -15,13 +15,15 @@ import { freePort, type Ports } from "./ports.ts";
 import { type Command, type Exit, Processes } from "./processes.ts";
 import { waitUntilReady } from "./ready.ts";
 import { openSecrets, type Secrets } from "./secrets.ts";
-import { prepareTarget, type PreparedTarget, type TargetName } from "./target.ts";
+import { type PreparedTarget, prepareTarget, type TargetName } from "./target.ts";
 
 const READY_TIMEOUT_MS = 90_000;
 
 export type SystemOptions = {
   data: DataFolder;
   target: TargetName;
+  /** Serve the tiny target where the wanted one cannot be fetched. */
+  orTiny?: boolean;
   ports: Ports;
   /** A line of progress for people. */
   say?: (line: string) => void;
@@ -67,7 +69,7 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
   const publishing = publishingVariables(data, address, secrets);
 
   // The model may have to be fetched and converted; the worker's build and database need not wait for it.
-  const preparing = prepareTarget(options.target, data, say);
+  const preparing = prepareTarget(options.target, data, say, options.orTiny);
   const building = Promise.all([buildKernel(), applyMigrations(data)]);
   const [target] = await Promise.all([preparing, building]);
 
@@ -88,15 +90,17 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
   };
   start(workerCommand(data, ports.edge, await freePort(), variables));
 
-  const ready = (name: string, port: number) =>
-    waitUntilReady(processes, { name, url: `http://127.0.0.1:${port}/readyz`, timeoutMs: READY_TIMEOUT_MS });
-  const serving = waitUntilReady(processes, { name: "worker", url: `${address}/healthz`, timeoutMs: READY_TIMEOUT_MS });
-  await Promise.all([
-    ready("verifier", ports.verifier).then(() => say("verifier ready")),
-    ready("training", ports.training).then(() => say("training service ready")),
-    serving.then(() => say("worker ready")).then(() => publish(publishing, target, say)),
+  const ready = async (name: string, url: string) => {
+    await waitUntilReady(processes, { name, url, timeoutMs: READY_TIMEOUT_MS });
+    say(`${name} ready`);
+  };
+  const serving = ready("worker", `${address}/healthz`);
+  const [key] = await Promise.all([
+    serving.then(() => openDevelopmentKey(data.keys, address, secrets.admin)),
+    serving.then(() => publish(publishing, target, say)),
+    ready("verifier", `http://127.0.0.1:${ports.verifier}/readyz`),
+    ready("training", `http://127.0.0.1:${ports.training}/healthz`),
   ]);
-  const key = await openDevelopmentKey(data.keys, address, secrets.admin);
   const crons = tickCrons(readCrons(readWranglerToml()), (cron, at) => fireCron(address, cron, at, say));
 
   return {
@@ -123,7 +127,8 @@ const verifierCommand = (target: PreparedTarget, ports: Ports, secrets: Secrets)
     VERIFY_PORT: String(ports.verifier),
     VERIFY_HOST: "127.0.0.1",
     TARGET_DIR: target.folder,
-    FORMAT: process.env.FORMAT ?? "int8",
+    FORMAT: target.format,
+    GRACE_MS: "1000",
     LINK_KEYS: JSON.stringify([secrets.link]),
   },
 });
@@ -141,6 +146,7 @@ const trainingCommand = (
     TRAINING_HOST: "127.0.0.1",
     TRAINING_DATA: data.training,
     TRAINING_TOKEN: secrets.training,
+    TRAINING_VENV: data.trainerVenv,
     MODELS_ROOT: data.models,
     ...publishing,
   },

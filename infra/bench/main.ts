@@ -1,0 +1,42 @@
+/** `npm run bench -- NAME [--quick] [--json]`: one benchmark, as a table for people and as JSON for programs. */
+import { parseArgs } from "node:util";
+import { StartError } from "../start/errors.ts";
+import { formatTable, makeResult, type Result } from "./result.ts";
+import { benchSpeedup } from "./speedup.ts";
+
+export type Bench = (
+  options: { quick: boolean },
+  say: (line: string) => void,
+) => Promise<Pick<Result, "rows" | "summary">>;
+
+const BENCHES: Record<string, Bench> = { speedup: benchSpeedup };
+const USAGE = `npm run bench -- NAME [--quick] [--json]\n  NAME: ${Object.keys(BENCHES).join(", ")}`;
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof StartError)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { quick: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
+  });
+  const name = positionals[0] ?? "";
+  const bench = BENCHES[name];
+  if (!bench || positionals.length > 1) {
+    console.error(USAGE);
+    return 2;
+  }
+  // Progress goes to standard error, so that standard output is the result alone.
+  const measured = await bench(values, (line) => console.error(line));
+  const result = makeResult(name, values.quick, measured);
+  console.log(formatTable(result.rows));
+  const summary = Object.entries(result.summary).map(([suite, row]) => ({ suite, ...row }));
+  console.log(`\n${formatTable(summary)}`);
+  if (values.json) console.log(JSON.stringify(result));
+  return 0;
+}

@@ -1,0 +1,35 @@
+/** A system of its own for a measurement or a test: free ports, a data folder that is gone afterwards, shared models. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openDataFolder } from "../start/paths.ts";
+import { freePorts } from "../start/ports.ts";
+import { type System, type SystemOptions, startSystem } from "../start/system.ts";
+
+export type TemporaryOptions = Omit<SystemOptions, "data" | "ports">;
+
+/** Ends with `stop()`; throws what startSystem throws. */
+export async function startTemporarySystem(options: TemporaryOptions): Promise<System> {
+  const shared = openDataFolder();
+  const root = mkdtempSync(join(tmpdir(), "outrider-"));
+  const forget = () => rmSync(root, { recursive: true, force: true, maxRetries: 3 });
+  const data = {
+    ...openDataFolder(root),
+    models: shared.models,
+    trainerVenv: shared.trainerVenv,
+    cache: shared.cache,
+  };
+  try {
+    const system = await startSystem({ ...options, data, ports: await freePorts() });
+    return {
+      ...system,
+      async stop() {
+        await system.stop();
+        forget();
+      },
+    };
+  } catch (error) {
+    forget();
+    throw error;
+  }
+}

@@ -1,0 +1,48 @@
+/** What the tests need: the kernel, the models, the Python environments. Everything is made once and found again. */
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ensurePythonEnv } from "../../gpu-service/training/launchers/python-env.ts";
+import { buildKernel } from "../build/kernel.ts";
+import { ensureDefaultModel } from "../models/default-model.ts";
+import { ensureConvertPython } from "../models/python-env.ts";
+import { ensureTinyModel } from "../models/tiny-model.ts";
+import { StartError } from "../start/errors.ts";
+import { type DataFolder, openDataFolder, ROOT } from "../start/paths.ts";
+import { run } from "./run.ts";
+import type { Suite } from "./suites.ts";
+
+const TRAINER_REQUIREMENTS = join(ROOT, "gpu-service/training/trainer/requirements-train.txt");
+const TOOL_REQUIREMENTS = join(ROOT, "infra/check/requirements.txt");
+
+/** Returns the Python that the trainer's checks and tests run on. */
+export async function setUp(
+  suites: readonly Suite[],
+  say: (line: string) => void,
+): Promise<{ python: string }> {
+  const data = openDataFolder();
+  if (await buildKernel()) say("draft kernel built");
+  say("converter's Python environment ...");
+  await ensureConvertPython(data, say);
+  say("models ...");
+  await ensureTinyModel(data);
+  if (suites.includes("service")) await ensureDefaultModel(data, undefined, say);
+  if (!suites.includes("training") && !suites.includes("lint")) return { python: "python3" };
+  say("trainer's Python environment (PyTorch: a few minutes, once) ...");
+  return { python: await ensureTrainerPython(data, say) };
+}
+
+/** The environment that the training service makes for its jobs, with the tools of the checks added. */
+async function ensureTrainerPython(data: DataFolder, say: (line: string) => void): Promise<string> {
+  const folder = data.trainerVenv;
+  const shell = { log: say, step: () => {}, signal: new AbortController().signal };
+  const python = await ensurePythonEnv({ folder, requirements: TRAINER_REQUIREMENTS }, shell);
+  const stampPath = join(folder, ".outrider-check-stamp");
+  const wanted = createHash("sha256").update(readFileSync(TOOL_REQUIREMENTS)).digest("hex");
+  if (existsSync(stampPath) && readFileSync(stampPath, "utf8") === wanted) return python;
+  say("pytest, ruff and mypy ...");
+  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", TOOL_REQUIREMENTS];
+  if ((await run(python, pip)) !== 0) throw new StartError("The tools of the checks could not be installed.");
+  writeFileSync(stampPath, wanted);
+  return python;
+}

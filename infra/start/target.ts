@@ -1,0 +1,55 @@
+/** What a system serves: a target, the draft that ships for it, and the recipe that retrains that draft. */
+import { existsSync } from "node:fs";
+import { basename, join } from "node:path";
+import { ensureDefaultModel } from "../models/default-model.ts";
+import { ensureTinyModel } from "../models/tiny-model.ts";
+import { StartError } from "./errors.ts";
+import { type DataFolder, ROOT } from "./paths.ts";
+
+export type TargetName = "smollm2" | "tiny";
+
+export type PreparedTarget = {
+  id: string;
+  /** The converted target. */
+  folder: string;
+  format: string;
+  /** Folder of the draft release that ships in the repository; undefined: none. */
+  draft: string | undefined;
+  recipe: string;
+};
+
+/**
+ * Fetches and converts what is missing.
+ * `orTiny`: where that cannot be done (no network, no fitting Python), says why and prepares the tiny target instead.
+ */
+export async function prepareTarget(
+  name: TargetName,
+  data: DataFolder,
+  say: (line: string) => void,
+  orTiny = false,
+): Promise<PreparedTarget> {
+  if (name === "tiny") return prepareTiny(data);
+  const format = process.env.FORMAT ?? "int8";
+  if (format !== "int8" && format !== "int4" && format !== "fp32") {
+    throw new StartError(`FORMAT=${format}: expected int8, int4 or fp32`);
+  }
+  try {
+    const folder = await ensureDefaultModel(data, [format], say);
+    return { id: basename(folder), folder, format, draft: shippedDraft(name), recipe: "smollm2-first" };
+  } catch (error) {
+    if (!orTiny || !(error instanceof StartError)) throw error;
+    say(error.message);
+    say("Going on with the tiny model: it shows that everything works, its text means nothing.");
+    return prepareTiny(data);
+  }
+}
+
+async function prepareTiny(data: DataFolder): Promise<PreparedTarget> {
+  const folder = await ensureTinyModel(data);
+  return { id: basename(folder), folder, format: "fp32", draft: shippedDraft("tiny"), recipe: "tiny" };
+}
+
+function shippedDraft(name: TargetName): string | undefined {
+  const folder = join(ROOT, "infra/models", name, "draft");
+  return existsSync(join(folder, "manifest.unsigned.json")) ? folder : undefined;
+}

@@ -80,8 +80,9 @@ async function* streamChunks(events: Events, answer: Answer): AsyncGenerator<str
         return;
       }
       if (event.type === "delta" && (event.text !== "" || event.tokens.length > 0)) {
-        const { source, count } = event;
-        const origin = { outrider: { accepted: source === null ? 0 : count, source } };
+        const { source, count, tokens } = event;
+        const ids = tokens.map(({ id }) => id);
+        const origin = { outrider: { accepted: source === null ? 0 : count, source, ids } };
         yield chunk([shape.chunk(event)], details && origin);
       }
       if (event.type === "finished") {

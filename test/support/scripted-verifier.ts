@@ -1,0 +1,199 @@
+/**
+ * A verifier without a model, for tests of the edge: the next token is a function of the text, a step takes a while,
+ * and hints are followed as the protocol says. It speaks frames over anything that sends and receives text.
+ */
+import {
+  type EdgeFrame,
+  type HintFrame,
+  type HintSource,
+  type OpenFrame,
+  parseEdgeFrame,
+  type VerifierFrame,
+} from "../../gpu-service/protocol/frames.ts";
+
+export type Script = {
+  next: (text: readonly number[]) => number;
+  stepMs?: number;
+  /** Answers `open` with this error. */
+  refuse?: { code: "overloaded" | "context_too_long" | "internal"; retryable: boolean };
+  /** Closes the connection after so many output tokens, once. */
+  breakAfter?: number;
+};
+type Connection = { send(text: string): void; close(): void };
+
+export class ScriptedVerifier {
+  readonly opens: OpenFrame[] = [];
+  readonly hints: HintFrame[] = [];
+  readonly bad: string[] = [];
+  cancels = 0;
+  closed = 0;
+  script: Script;
+
+  constructor(script: Script) {
+    this.script = script;
+  }
+
+  /** A new connection: returns what to call with each message, and on close. */
+  connect(connection: Connection): { receive(text: string): void; close(): void } {
+    let sequence: ScriptedSequence | undefined;
+    return {
+      receive: (text) => {
+        const parsed = parseEdgeFrame(text);
+        if (!parsed.ok) {
+          this.bad.push(parsed.message);
+          return connection.close();
+        }
+        sequence = this.#handle(parsed.frame, sequence, connection);
+      },
+      close: () => {
+        this.closed++;
+        sequence?.stop();
+      },
+    };
+  }
+
+  #handle(frame: EdgeFrame, sequence: ScriptedSequence | undefined, connection: Connection) {
+    const send = (answer: VerifierFrame) => connection.send(JSON.stringify(answer));
+    switch (frame.type) {
+      case "open": {
+        this.opens.push(frame);
+        const { refuse } = this.script;
+        if (refuse) {
+          send({ type: "error", stream: frame.stream, message: "refused by the script", ...refuse });
+          return undefined;
+        }
+        const opened = new ScriptedSequence(frame, this.script, send, () => {
+          this.script = { ...this.script, breakAfter: undefined };
+          connection.close();
+        });
+        opened.start();
+        return opened;
+      }
+      case "hint":
+        this.hints.push(frame);
+        sequence?.hint(frame);
+        return sequence;
+      case "cancel":
+        this.cancels++;
+        sequence?.finish("cancelled");
+        return sequence;
+    }
+  }
+}
+
+class ScriptedSequence {
+  readonly #open: OpenFrame;
+  readonly #script: Script;
+  readonly #send: (frame: VerifierFrame) => void;
+  readonly #breakOff: () => void;
+  readonly #text: number[];
+  #waiting: HintFrame[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #steps = 0;
+  readonly #drafted: Partial<Record<HintSource, number[]>> = {};
+  readonly #accepted: Partial<Record<HintSource, number[]>> = {};
+
+  constructor(open: OpenFrame, script: Script, send: (frame: VerifierFrame) => void, breakOff: () => void) {
+    this.#open = open;
+    this.#script = script;
+    this.#send = send;
+    this.#breakOff = breakOff;
+    this.#text = [...open.prompt, ...(open.confirmed ?? [])];
+  }
+
+  start(): void {
+    const { stream, prompt } = this.#open;
+    const limits = { hint_ids: 64, context: 512 };
+    this.#send({
+      type: "opened",
+      stream,
+      limits,
+      prompt_tokens: prompt.length,
+      cached_tokens: 0,
+      numerics: "script",
+    });
+    this.#schedule();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  hint(frame: HintFrame): void {
+    if (!this.#open.drafts) return;
+    this.#waiting = [...this.#waiting.filter((hint) => hint.path >= frame.path), frame];
+  }
+
+  finish(reason: "stop" | "length" | "cancelled"): void {
+    this.stop();
+    const counts = { steps: this.#steps, drafted: this.#drafted, accepted: this.#accepted };
+    const timings = { queued_ms: 0, prefill_ms: 0, decode_ms: 0 };
+    this.#send({ type: "done", stream: this.#open.stream, reason, counts, timings });
+  }
+
+  #schedule(): void {
+    this.#timer = setTimeout(() => this.#step(), this.#script.stepMs ?? 1);
+  }
+
+  get #made(): number {
+    return this.#text.length - this.#open.prompt.length;
+  }
+
+  #step(): void {
+    this.#steps++;
+    const at = this.#text.length;
+    const hinted = this.#hintedIds();
+    const ids: number[] = [];
+    let accepted = 0;
+    for (;;) {
+      const id = this.#script.next(this.#text);
+      this.#text.push(id);
+      ids.push(id);
+      const foretold = hinted?.ids[ids.length - 1] === id;
+      if (foretold) accepted++;
+      if (!foretold || this.#isEnd(id)) break;
+    }
+    if (hinted) this.#count(hinted, accepted);
+    this.#send({
+      type: "tokens",
+      stream: this.#open.stream,
+      at,
+      ids,
+      accepted,
+      ...(hinted && { source: hinted.source }),
+      ...(this.#open.logprobs !== undefined && {
+        logprobs: ids.map((id) => ({ logprob: -0.5, top: [[id, -0.5] as [number, number]] })),
+      }),
+    });
+    if (this.#script.breakAfter !== undefined && this.#made >= this.#script.breakAfter)
+      return this.#breakOff();
+    const last = ids.at(-1)!;
+    if (!this.#isEnd(last)) return this.#schedule();
+    this.finish(this.#open.stop_ids.includes(last) ? "stop" : "length");
+  }
+
+  #isEnd(id: number): boolean {
+    return this.#open.stop_ids.includes(id) || this.#made >= this.#open.max_tokens;
+  }
+
+  #hintedIds(): { ids: number[]; source: HintSource } | undefined {
+    const end = this.#text.length;
+    for (const { at, ids, source } of this.#waiting) {
+      const skip = end - at;
+      const agrees =
+        skip >= 0 && skip < ids.length && ids.slice(0, skip).every((id, i) => id === this.#text[at + i]);
+      if (agrees) return { ids: ids.slice(skip), source };
+    }
+    return undefined;
+  }
+
+  #count({ ids, source }: { ids: number[]; source: HintSource }, accepted: number): void {
+    const drafted = (this.#drafted[source] ??= []);
+    const confirmed = (this.#accepted[source] ??= []);
+    ids.forEach((_, i) => {
+      drafted[i] = (drafted[i] ?? 0) + 1;
+      confirmed[i] = (confirmed[i] ?? 0) + (i < accepted ? 1 : 0);
+    });
+  }
+}

@@ -59,7 +59,14 @@ server.on("error", (error) => {
   log.fatal({ err: error }, `cannot listen on ${config.TRAINING_HOST}:${config.TRAINING_PORT}`);
   process.exit(1);
 });
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void stop(signal));
+let isStopping = false;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    // Whoever stops us may ask more than once; the trainer needs its time all the same.
+    if (!isStopping) void stop(signal);
+    isStopping = true;
+  });
+}
 
 async function stop(signal: string): Promise<void> {
   log.info({ signal }, "stopping");

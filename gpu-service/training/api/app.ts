@@ -33,7 +33,7 @@ export function trainingApi(parts: ApiParts): Hono {
   app.notFound((context) => {
     throw new ApiError(404, `there is no ${context.req.method} ${context.req.path}`);
   });
-  app.get("/healthz", (context) => context.json({ status: "ok" }));
+  for (const path of ["/healthz", "/readyz"]) app.get(path, (context) => context.json({ status: "ok" }));
   app.get("/metrics", async (context) =>
     context.body(await parts.metrics.text(), 200, { "content-type": parts.metrics.contentType }),
   );

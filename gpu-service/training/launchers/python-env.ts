@@ -7,12 +7,12 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { SetupError } from "./launcher.ts";
-import { explainPip } from "./pip-errors.ts";
+import { explainPip, isNotOffered } from "./pip-errors.ts";
 import { type Outcome, runLogged } from "./process.ts";
 import { chooseTorchBuild, NEEDED_DISK_MIB, splitTorchPin, torchRequirements } from "./torch-build.ts";
 
-const OLDEST_PYTHON = [3, 10] as const;
-const PYTHON_NAMES = ["python3", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
+const OLDEST_PYTHON = [3, 11] as const;
+const PYTHON_NAMES = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python"];
 const LIGHT_DISK_MIB = 600;
 
 export type PythonEnvWish = {
@@ -118,7 +118,7 @@ async function installTorch(
   if (first === undefined) return;
   const outcome = await runPip(python, [...index, first], shell);
   if (outcome.code === 0) return;
-  if (fallback === undefined || !/No matching distribution found/.test(outcome.output)) {
+  if (fallback === undefined || !isNotOffered(outcome.output)) {
     throw new SetupError(`pip install ${first}: ${explainPip(outcome.output)}`);
   }
   shell.log(

@@ -1,0 +1,229 @@
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import {
+  draftManifestSchema,
+  openEnvelope,
+  targetManifestSchema,
+} from "../../gpu-service/protocol/manifest.ts";
+import { openPublisher, type Publisher } from "../../gpu-service/training/publish/publisher.ts";
+import {
+  openSigningKeys,
+  revokeKey,
+  rotateSigningKey,
+} from "../../gpu-service/training/publish/signing-keys.ts";
+import { makeDraftFolder } from "../support/draft-folder.ts";
+import { type FakeChannel, startFakeChannel } from "../support/fake-channel.ts";
+import { type FakeS3, startFakeS3 } from "../support/fake-s3.ts";
+import { temporaryFolder } from "../support/training.ts";
+
+const ADMIN_SECRET = "an admin secret for tests";
+let s3: FakeS3;
+let edge: FakeChannel;
+let keysFolder: string;
+let publisher: Publisher;
+
+beforeEach(async () => {
+  s3 = await startFakeS3("releases");
+  edge = await startFakeChannel(ADMIN_SECRET);
+  keysFolder = join(temporaryFolder(), "keys");
+  publisher = await open();
+});
+afterEach(() => {
+  publisher.close();
+  s3.close();
+  edge.close();
+});
+
+async function open(): Promise<Publisher> {
+  const keys = await openSigningKeys(keysFolder);
+  edge.trusted.splice(0, edge.trusted.length, ...keys.trusted);
+  return openPublisher({
+    S3_ENDPOINT: s3.endpoint,
+    S3_ACCESS_KEY_ID: "id",
+    S3_SECRET_ACCESS_KEY: "secret",
+    S3_BUCKET: "releases",
+    EDGE_URL: edge.url,
+    ADMIN_SECRET,
+    KEYS_DIR: keysFolder,
+  });
+}
+
+test("files are written first, the signed manifest last, then the channel moves", async () => {
+  await publisher.publishJob(makeDraftFolder("by-trainer"), "tiny-1");
+  expect(s3.writes).toEqual(
+    ["model.draft", "tokenizer.json", "manifest.json"].map((f) => `drafts/tiny-1/${f}`),
+  );
+  const { trusted } = await openSigningKeys(keysFolder);
+  const envelope: unknown = JSON.parse(s3.objects.get("drafts/tiny-1/manifest.json")!.toString());
+  const opened = await openEnvelope("manifest", envelope, trusted, draftManifestSchema);
+  expect(opened).toMatchObject({ ok: true, value: { id: "tiny-1", lineage: { data: { files: 3 } } } });
+  const { manifestSha256 } = await publisher.show("tiny-1");
+  expect(await publisher.channels.read("tiny")).toEqual({
+    target: "tiny",
+    sequence: 1,
+    current: { release: "tiny-1", manifest_sha256: manifestSha256 },
+    canary: null,
+    previous: null,
+  });
+});
+
+test("publishing again changes nothing; other content under the same id is refused", async () => {
+  await publisher.publishJob(makeDraftFolder("x"), "tiny-1");
+  await publisher.publishJob(makeDraftFolder("x"), "tiny-1");
+  expect(s3.writes).toHaveLength(3);
+  expect((await publisher.channels.read("tiny"))?.sequence).toBe(1);
+  const other = publisher.publishJob(makeDraftFolder("x", "other weights"), "tiny-1");
+  await expect(other).rejects.toThrow("drafts/tiny-1/model.draft: exists with other content");
+});
+
+test("cut off before the manifest, nothing is released; publishing again completes it", async () => {
+  s3.beforeWrite = (key) => {
+    if (key.endsWith("manifest.json")) throw new Error("cut");
+  };
+  const folder = makeDraftFolder("x");
+  await expect(publisher.publishJob(folder, "tiny-1")).rejects.toThrow(
+    "cannot write drafts/tiny-1/manifest.json",
+  );
+  expect(await publisher.list()).toEqual([]);
+  expect(await publisher.channels.read("tiny")).toBeNull();
+  s3.beforeWrite = () => {};
+  await publisher.publishJob(folder, "tiny-1");
+  expect(await publisher.list()).toEqual(["tiny-1"]);
+});
+
+test("a damaged file is refused before anything is written", async () => {
+  const folder = makeDraftFolder("x");
+  writeFileSync(join(folder, "model.draft"), "weightz");
+  await expect(publisher.publishJob(folder, "tiny-1")).rejects.toThrow(/model.draft: 7 bytes, sha256/);
+  expect(s3.writes).toEqual([]);
+});
+
+test("an import becomes current only where the target has no release yet", async () => {
+  expect(await publisher.importRelease(makeDraftFolder("shipped"))).toEqual({
+    id: "shipped",
+    promoted: true,
+  });
+  await publisher.publishJob(makeDraftFolder("x", "retrained"), "tiny-2");
+  expect(await publisher.importRelease(makeDraftFolder("shipped"))).toEqual({
+    id: "shipped",
+    promoted: false,
+  });
+  const record = await publisher.channels.read("tiny");
+  expect([record?.current.release, record?.previous?.release]).toEqual(["tiny-2", "shipped"]);
+});
+
+test("promote and rollback write new records", async () => {
+  await publisher.importRelease(makeDraftFolder("one"));
+  await publisher.importRelease(makeDraftFolder("two", "other"));
+  expect(await publisher.promote("two")).toBe(true);
+  expect(await publisher.promote("two")).toBe(false);
+  await publisher.channels.rollback("tiny");
+  const record = await publisher.channels.read("tiny");
+  expect(record).toMatchObject({ sequence: 3, current: { release: "one" }, previous: { release: "two" } });
+  await expect(publisher.promote("three")).rejects.toThrow(
+    "drafts/three/manifest.json: there is no such release",
+  );
+});
+
+test("a writer that was too slow reads again and builds on the faster one's record", async () => {
+  await publisher.importRelease(makeDraftFolder("one"));
+  const rival = await open();
+  edge.beforePut = async () => {
+    edge.beforePut = () => {};
+    await rival.publishJob(makeDraftFolder("x", "rival"), "rival");
+  };
+  await publisher.publishJob(makeDraftFolder("x", "mine"), "mine");
+  rival.close();
+  const record = await publisher.channels.read("tiny");
+  expect(record).toMatchObject({ sequence: 3, current: { release: "mine" }, previous: { release: "rival" } });
+});
+
+test("an edge that restarts is waited for", async () => {
+  edge.outages = 2;
+  await publisher.importRelease(makeDraftFolder("one"));
+  expect((await publisher.channels.read("tiny"))?.sequence).toBe(1);
+});
+
+test("what the edge refuses is told with its own words", async () => {
+  edge.trusted.splice(0);
+  await expect(publisher.importRelease(makeDraftFolder("one"))).rejects.toThrow(
+    /channel tiny: the edge answered 403: channel: signed by key [0-9a-f]{16}, which is not trusted/,
+  );
+});
+
+test("the private key is for its owner alone, and the same at the next start", async () => {
+  const first = await openSigningKeys(keysFolder);
+  expect(statSync(join(keysFolder, "signing.json")).mode & 0o777).toBe(0o600);
+  expect((await openSigningKeys(keysFolder)).id).toBe(first.id);
+  expect(readFileSync(join(keysFolder, "trusted.json"), "utf8")).not.toContain("private");
+});
+
+test("two processes that make the first key at once end with the same one", async () => {
+  const folder = join(temporaryFolder(), "keys");
+  const opened = await Promise.all([
+    openSigningKeys(folder),
+    openSigningKeys(folder),
+    openSigningKeys(folder),
+  ]);
+  expect(new Set(opened.map((keys) => keys.id)).size).toBe(1);
+});
+
+test("after a rotation old releases stay trusted until their key is revoked", async () => {
+  await publisher.importRelease(makeDraftFolder("old"));
+  const oldKey = (await openSigningKeys(keysFolder)).id;
+  await expect(revokeKey(keysFolder, oldKey)).rejects.toThrow("signs now: rotate first");
+  const newKey = await rotateSigningKey(keysFolder);
+  publisher.close();
+  publisher = await open();
+  await publisher.publishJob(makeDraftFolder("x", "new"), "new");
+  expect([(await publisher.show("old")).keyId, (await publisher.show("new")).keyId]).toEqual([
+    oldKey,
+    newKey,
+  ]);
+  // The same release again, now signed by another key, is still the same release.
+  await publisher.importRelease(makeDraftFolder("old"));
+  await revokeKey(keysFolder, oldKey);
+  publisher.close();
+  publisher = await open();
+  await expect(publisher.show("old")).rejects.toThrow(`signed by key ${oldKey}, which is not trusted`);
+  expect((await publisher.show("new")).keyId).toBe(newKey);
+});
+
+test("a target's text assets are published with its template and special tokens", async () => {
+  const folder = join(temporaryFolder(), "tiny");
+  mkdirSync(folder);
+  const tokenizer = '{"model":{}}';
+  const { createHash } = await import("node:crypto");
+  const digest = createHash("sha256").update(tokenizer).digest("hex");
+  const manifest = {
+    format_version: 1,
+    kind: "target",
+    id: "tiny",
+    tokenizer_sha256: digest,
+    vocab_size: 512,
+  };
+  writeFileSync(join(folder, "tokenizer.json"), tokenizer);
+  writeFileSync(
+    join(folder, "manifest.json"),
+    JSON.stringify({ ...manifest, context: 256, bos_id: null, eos_ids: [0] }),
+  );
+  writeFileSync(
+    join(folder, "tokenizer_config.json"),
+    JSON.stringify({ bos_token: "<s>", eos_token: { content: "</s>" }, chat_template: "{{ messages }}" }),
+  );
+  expect(await publisher.importTarget(folder)).toBe("tiny");
+  expect(s3.writes.at(-1)).toBe("targets/tiny/manifest.json");
+  const { trusted } = await openSigningKeys(keysFolder);
+  const envelope: unknown = JSON.parse(s3.objects.get("targets/tiny/manifest.json")!.toString());
+  expect(await openEnvelope("manifest", envelope, trusted, targetManifestSchema)).toMatchObject({
+    ok: true,
+    value: {
+      chat_template: "{{ messages }}",
+      special: { bos_token: "<s>", eos_token: "</s>" },
+      eos_ids: [0],
+    },
+  });
+  await publisher.importTarget(folder);
+  expect(s3.writes).toHaveLength(3);
+});

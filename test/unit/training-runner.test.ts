@@ -1,0 +1,156 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import type { JobRunner } from "../../gpu-service/training/jobs/runner.ts";
+import { isRunning, processIdentity } from "../../gpu-service/training/launchers/process.ts";
+import { type FakeRecipe, openService, prepareFolder, untilJob } from "../support/training.ts";
+
+const open: JobRunner[] = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((runner) => runner.close()));
+});
+
+function start(folder: string, parts: Parameters<typeof openService>[1] = {}) {
+  const service = openService(folder, parts);
+  open.push(service.runner);
+  service.runner.start();
+  return service;
+}
+
+const jobOf = (recipe: string, id = "job-1") => ({ id, recipe, release: `${recipe}-1`, publish: true });
+const startsOf = (folder: string, id = "job-1"): string[] =>
+  readFileSync(join(folder, "jobs", id, "work", "starts"), "utf8")
+    .trim()
+    .split("\n");
+const folderOf = (recipe: FakeRecipe): string => prepareFolder({ fake: recipe });
+const atStep = (step: number) => (job: { progress: { step: number } | null }) =>
+  (job.progress?.step ?? 0) >= step;
+
+test("a job trains, then publishes under its own release id, and its progress is seen on the way", async () => {
+  const folder = folderOf({ steps: 30 });
+  const published: string[] = [];
+  const { store } = start(folder, {
+    publish: async (out, release) => {
+      published.push(`${release} ${existsSync(join(out, "model.draft"))}`);
+    },
+  });
+  store.add(jobOf("fake"));
+  await untilJob(store, "job-1", (job) => job.progress?.stage === "distil");
+  const job = await untilJob(store, "job-1");
+  expect(job).toMatchObject({ state: "succeeded", error: null, progress: { stage: "publish", step: 1 } });
+  expect(published).toEqual(["fake-1 true"]);
+});
+
+test("a job that does not ask for it is not published", async () => {
+  const folder = folderOf({ steps: 1 });
+  const { store } = start(folder, { publish: () => Promise.reject(new Error("must not be called")) });
+  store.add({ ...jobOf("fake"), publish: false });
+  expect(await untilJob(store, "job-1")).toMatchObject({ state: "succeeded" });
+});
+
+test("one job at a time", async () => {
+  const { store } = start(folderOf({ steps: 5, step_ms: 50 }));
+  store.add(jobOf("fake", "job-1"));
+  store.add(jobOf("fake", "job-2"));
+  await untilJob(store, "job-1", (job) => job.state === "running");
+  expect(store.get("job-2")?.state).toBe("queued");
+  const [first, second] = [await untilJob(store, "job-1"), await untilJob(store, "job-2")];
+  expect(Date.parse(second.started!)).toBeGreaterThanOrEqual(Date.parse(first.finished!));
+});
+
+test("what the trainer says when it refuses is the job's error", async () => {
+  const { store } = start(folderOf({ steps: 1, refuse: "recipe: layers must be positive" }));
+  store.add(jobOf("fake"));
+  const job = await untilJob(store, "job-1");
+  expect(job.state).toBe("failed");
+  expect(job.error).toContain("layers must be positive");
+});
+
+test("a trainer that is killed goes on from its checkpoint", async () => {
+  const folder = folderOf({ steps: 6, die_at: 3 });
+  const { store } = start(folder);
+  store.add(jobOf("fake"));
+  expect(await untilJob(store, "job-1")).toMatchObject({ state: "succeeded" });
+  expect(startsOf(folder)).toEqual(["0", "3"]);
+});
+
+test("a trainer that is killed every time fails the job in the end", async () => {
+  const folder = prepareFolder({ fake: { steps: 100, step_ms: 30 } });
+  const { store } = start(folder);
+  store.add(jobOf("fake"));
+  const killed = new Set<string>();
+  const assassin = setInterval(() => {
+    const trainer = store.find("job-1")?.process;
+    if (!trainer || killed.has(trainer)) return;
+    killed.add(trainer);
+    process.kill(Number.parseInt(trainer, 10), "SIGKILL");
+  }, 10);
+  const job = await untilJob(store, "job-1");
+  clearInterval(assassin);
+  expect(job).toMatchObject({ state: "failed", error: "the trainer was ended by SIGKILL (3 times)" });
+  expect(killed.size).toBe(3);
+});
+
+test("cancelling ends the whole process group, even a child that ignores the polite signal", async () => {
+  const folder = folderOf({ steps: 1000, step_ms: 20, hold: true });
+  const { store } = start(folder);
+  store.add(jobOf("fake"));
+  await untilJob(store, "job-1", atStep(1));
+  const child = processIdentity(Number(readFileSync(join(folder, "jobs/job-1/work/child"), "utf8")))!;
+  const trainer = store.find("job-1")!.process!;
+  expect([isRunning(child), isRunning(trainer)]).toEqual([true, true]);
+  store.requestCancel("job-1");
+  expect(await untilJob(store, "job-1")).toMatchObject({ state: "cancelled" });
+  expect([isRunning(child), isRunning(trainer)]).toEqual([false, false]);
+  expect(existsSync(join(folder, "jobs/job-1/out"))).toBe(false);
+});
+
+test("a stopped service puts its job back, and the next one goes on", async () => {
+  const folder = folderOf({ steps: 40, step_ms: 20 });
+  const first = start(folder);
+  first.store.add(jobOf("fake"));
+  await untilJob(first.store, "job-1", atStep(5));
+  const trainer = first.store.find("job-1")!.process!;
+  await first.runner.close();
+  expect(first.store.get("job-1")?.state).toBe("queued");
+  expect(isRunning(trainer)).toBe(false);
+  const second = start(folder);
+  expect(await untilJob(second.store, "job-1")).toMatchObject({ state: "succeeded" });
+  expect(startsOf(folder)).toEqual(["0", expect.stringMatching(/^([5-9]|\d\d)$/)]);
+});
+
+test("a job survives the crash of the service and of its trainer", async () => {
+  const folder = folderOf({ steps: 60, step_ms: 20 });
+  const { store } = openService(folder);
+  store.add(jobOf("fake"));
+  await killServiceAt(folder, store, 5);
+  const trainer = store.find("job-1")!.process!;
+  process.kill(Number.parseInt(trainer, 10), "SIGKILL");
+  expect(store.get("job-1")?.state).toBe("running");
+  start(folder);
+  expect(await untilJob(store, "job-1")).toMatchObject({ state: "succeeded" });
+  expect(startsOf(folder)).toHaveLength(2);
+  expect(Number(startsOf(folder)[1])).toBeGreaterThanOrEqual(5);
+});
+
+test("a trainer that outlived its service is followed on, not started twice", async () => {
+  const folder = folderOf({ steps: 60, step_ms: 20 });
+  const { store } = openService(folder);
+  store.add(jobOf("fake"));
+  await killServiceAt(folder, store, 5);
+  const trainer = store.find("job-1")!.process!;
+  expect(isRunning(trainer)).toBe(true);
+  start(folder);
+  expect(await untilJob(store, "job-1")).toMatchObject({ state: "succeeded" });
+  expect(startsOf(folder)).toEqual(["0"]);
+});
+
+async function killServiceAt(folder: string, store: ReturnType<typeof openService>["store"], step: number) {
+  const script = join(import.meta.dirname, "../support/training-process.ts");
+  const service = spawn(process.execPath, [script, folder], { stdio: ["ignore", "ignore", "inherit"] });
+  await untilJob(store, "job-1", atStep(step));
+  service.kill("SIGKILL");
+  await once(service, "exit");
+}

@@ -68,14 +68,14 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
   const address = `http://127.0.0.1:${ports.edge}`;
   const publishing = publishingVariables(data, address, secrets);
 
-  // The model may have to be fetched and converted; the worker's build and database need not wait for it.
-  const preparing = prepareTarget(options.target, data, say, options.orTiny);
-  const building = Promise.all([buildKernel(), applyMigrations(data)]);
-  const [target] = await Promise.all([preparing, building]);
-
   const start = (command: Command) => processes.start(options.pinned ? pin(command) : command);
+  // The model may have to be fetched and converted; the worker's build and database need not wait for it.
+  const building = Promise.all([buildKernel(), applyMigrations(data)]);
+  building.catch(() => {});
+  const target = await prepareTarget(options.target, data, say, options.orTiny);
   start(verifierCommand(target, ports, secrets));
   start(trainingCommand(data, ports, secrets, publishing));
+  await building;
   const variables = {
     TARGET: target.id,
     VERIFIER_URLS: `ws://127.0.0.1:${ports.verifier}`,

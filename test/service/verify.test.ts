@@ -1,0 +1,222 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { MAX_FRAME_BYTES, type VerifierFrame } from "../../gpu-service/protocol/frames.ts";
+import { ensureTinyModel } from "../../infra/models/tiny-model.ts";
+import { openDataFolder } from "../../infra/start/paths.ts";
+import { adversarial, honest, random } from "../support/hinters.ts";
+import { type Ask, LinkClient } from "../support/link-client.ts";
+import { GREEDY } from "../support/sequences.ts";
+import { startVerifier, type VerifierProcess } from "../support/verifier-process.ts";
+
+let verifier: VerifierProcess;
+let client: LinkClient;
+
+beforeAll(async () => {
+  verifier = await startVerifier(await ensureTinyModel(openDataFolder()), { SLOTS: "4", LEASE_MS: "3000" });
+  client = await LinkClient.connect(verifier);
+});
+afterAll(async () => {
+  client.close();
+  expect(await verifier.stop()).toBe(0);
+});
+
+const prompt = (n: number, length = 24): number[] =>
+  Array.from({ length }, (_, i) => (i * 37 + n * 101 + ((i * n) % 7) * 11) % verifier.vocabSize);
+const sampled = (n: number): Ask => ({
+  prompt: prompt(n),
+  sampling: { ...GREEDY, temperature: 0.8, seed: String(n * 7 + 1) },
+});
+const metric = async (name: string): Promise<number> => {
+  const text = await (await fetch(`http://127.0.0.1:${verifier.port}/metrics`)).text();
+  return Number(new RegExp(`^outrider_verify_${name} (\\S+)$`, "m").exec(text)?.[1]);
+};
+
+describe("the text is the target's own", () => {
+  for (const n of [1, 2, 3, 4]) {
+    for (const temperature of [0, 0.8]) {
+      it(`prompt ${n} at temperature ${temperature}, under every kind of hint`, async () => {
+        const ask = { ...sampled(n), sampling: { ...GREEDY, temperature, seed: String(n) } };
+        const plain = await client.complete({ ...ask, drafts: false });
+        const { length } = ask.prompt;
+        const kinds = {
+          none: undefined,
+          honest: honest(length, plain.ids),
+          random: random(length, verifier.vocabSize, n),
+          adversarial: adversarial(length, verifier.vocabSize, plain.ids),
+        };
+        for (const [kind, hinter] of Object.entries(kinds)) {
+          const { ids, end } = await client.complete(ask, hinter);
+          expect(ids, kind).toEqual(plain.ids);
+          if (kind === "honest") expect(end.type === "done" && end.counts.steps).toBeLessThan(40);
+        }
+      });
+    }
+  }
+
+  it("with penalties, bias, top-k, top-p and min-p too, and so are its logprobs", async () => {
+    const sampling = {
+      ...GREEDY,
+      temperature: 1,
+      top_k: 40,
+      top_p: 0.9,
+      min_p: 0.02,
+      seed: "99",
+      presence_penalty: 0.6,
+      frequency_penalty: 0.4,
+      logit_bias: [[7, 1.5]] as [number, number][],
+    };
+    const ask = { prompt: prompt(5), sampling, logprobs: 3 };
+    const plain = await client.complete({ ...ask, drafts: false });
+    const hinted = await client.complete(ask, honest(24, plain.ids));
+    expect(hinted.ids).toEqual(plain.ids);
+    const logprobs = (frames: VerifierFrame[]) =>
+      frames.flatMap((f) => (f.type === "tokens" ? (f.logprobs ?? []) : []));
+    expect(logprobs(hinted.frames)).toEqual(logprobs(plain.frames));
+    expect(logprobs(plain.frames)).toHaveLength(48);
+  });
+
+  it("beside other sequences as alone, more of them than slots, prompts of all lengths", async () => {
+    const asks = Array.from({ length: 9 }, (_, i) => ({ ...sampled(i + 10), prompt: prompt(i, 3 + i * 31) }));
+    const alone: number[][] = [];
+    for (const ask of asks) alone.push((await client.complete({ ...ask, drafts: false })).ids);
+    const together = await Promise.all(
+      asks.map((ask, i) => client.complete(ask, i % 3 ? honest(ask.prompt.length, alone[i]!) : undefined)),
+    );
+    expect(together.map((c) => c.ids)).toEqual(alone);
+  });
+
+  it("when it is resumed from confirmed ids", async () => {
+    const ask = sampled(20);
+    const { ids } = await client.complete(ask);
+    const confirmed = ids.slice(0, 19);
+    const rest = await client.complete({ ...ask, confirmed, numerics: verifier.numerics });
+    expect(rest.ids).toEqual(ids.slice(19));
+    expect(rest.frames.find((f) => f.type === "tokens")).toMatchObject({ at: 24 + 19 });
+  });
+
+  it("up to a stop inside an accepted block", async () => {
+    const ask = sampled(21);
+    const { ids } = await client.complete(ask);
+    const at = ids.findIndex((id, i) => i > 12 && !ids.slice(0, i).includes(id));
+    const {
+      ids: cut,
+      end,
+      frames,
+    } = await client.complete({ ...ask, stop_ids: [ids[at]!] }, honest(24, ids));
+    expect(cut).toEqual(ids.slice(0, at + 1));
+    expect(end).toMatchObject({ type: "done", reason: "stop" });
+    expect(frames.some((f) => f.type === "tokens" && f.accepted > 1)).toBe(true);
+  });
+});
+
+describe("ends", () => {
+  it("a cancel ends the stream within a step or two", async () => {
+    let tokens = 0;
+    const { end } = await client.complete({ prompt: prompt(1), max_tokens: 100 }, undefined, (stream) => {
+      if (++tokens === 3) client.send({ type: "cancel", stream });
+    });
+    expect(end).toMatchObject({ type: "done", reason: "cancelled" });
+    expect(tokens).toBeLessThan(100);
+  });
+
+  it("a closed socket frees its slots", async () => {
+    const other = await LinkClient.connect(verifier);
+    for (let n = 0; n < 4; n++) other.send(await other.openFrame({ prompt: prompt(n), max_tokens: 200 }));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    other.socket.terminate();
+    const { end } = await client.complete({ prompt: prompt(2), max_tokens: 4 });
+    expect(end).toMatchObject({ type: "done", reason: "length" });
+    expect(await metric("sequences_active")).toBeLessThanOrEqual(1);
+  });
+
+  it("a socket that falls silent loses its lease", async () => {
+    const other = await LinkClient.connect(verifier);
+    other.socket.pause();
+    const closed = new Promise((resolve) => other.socket.once("close", resolve));
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    expect(await metric("sockets")).toBe(1);
+    other.socket.resume();
+    await closed;
+  });
+});
+
+describe("what is wrong is said by name", () => {
+  const refusal = async (change: Record<string, unknown>) => {
+    const open = { ...(await client.openFrame({ prompt: [1, 2] })), ...change };
+    const answer = client.next(open.stream as number);
+    client.send(open);
+    return answer;
+  };
+  const cases: [string, () => Promise<Record<string, unknown>> | Record<string, unknown>, object][] = [
+    ["another version", () => ({ protocol: 2 }), { code: "unsupported_protocol" }],
+    ["another target", () => ({ target: "other" }), { code: "unknown_target" }],
+    ["another tokenizer", () => ({ tokenizer: "0".repeat(64) }), { code: "tokenizer_mismatch" }],
+    ["no token", () => ({ token: "x" }), { code: "unauthorized" }],
+    ["a token of another tenant", async () => ({ token: await client.token("u") }), { code: "unauthorized" }],
+    ["an old token", async () => ({ token: await client.token("t", { exp: 1 }) }), { code: "unauthorized" }],
+    [
+      "a token of an unknown key",
+      async () => ({ token: await client.token("t", { kid: "?" }) }),
+      { code: "unauthorized" },
+    ],
+    ["unknown ids", () => ({ prompt: [1, 0xff_ffff] }), { code: "invalid_request", message: /prompt\.1/ }],
+    ["a long prompt", () => ({ prompt: Array(32_000).fill(1) }), { code: "context_too_long" }],
+    ["other numerics", () => ({ confirmed: [1], numerics: "x" }), { code: "numerics_mismatch" }],
+    ["a wrong field", () => ({ max_tokens: -1 }), { code: "bad_frame", message: /max_tokens/ }],
+    ["an unknown type", () => ({ type: "opn" }), { code: "bad_frame" }],
+  ];
+  for (const [name, change, expected] of cases) {
+    it(name, async () => {
+      const frame = await refusal(await change());
+      expect(frame).toMatchObject({ type: "error" });
+      for (const [key, value] of Object.entries(expected)) {
+        if (value instanceof RegExp) expect((frame as never)[key]).toMatch(value);
+        else expect((frame as never)[key]).toBe(value);
+      }
+    });
+  }
+
+  it("a token used twice", async () => {
+    const token = await client.token();
+    expect((await client.complete({ prompt: [1], max_tokens: 1, token })).end.type).toBe("done");
+    expect((await client.complete({ prompt: [1], max_tokens: 1, token })).end).toMatchObject({
+      code: "unauthorized",
+      message: "token: used before",
+    });
+  });
+
+  it("a frame that is not JSON is answered on stream 0, and the link goes on", async () => {
+    const answer = client.next(0);
+    client.send("{");
+    expect(await answer).toMatchObject({ type: "error", stream: 0, code: "bad_frame" });
+    expect((await client.complete({ prompt: [1], max_tokens: 1 })).end.type).toBe("done");
+  });
+
+  it("a frame over the size limit closes the socket", async () => {
+    const other = await LinkClient.connect(verifier);
+    const code = new Promise((resolve) => other.socket.once("close", resolve));
+    other.send("x".repeat(MAX_FRAME_BYTES + 1));
+    expect(await code).toBe(1009);
+  });
+
+  it("another path than /link is not upgraded", async () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${verifier.port}/other`);
+    const error = await new Promise<Error>((resolve) => socket.once("error", resolve));
+    expect(error.message).toContain("404");
+  });
+});
+
+describe("for operators", () => {
+  it("health, readiness, metrics", async () => {
+    const get = (path: string) => fetch(`http://127.0.0.1:${verifier.port}${path}`);
+    expect((await get("/healthz")).status).toBe(200);
+    expect(await (await get("/readyz")).text()).toBe("ready\n");
+    expect(await metric("steps_total")).toBeGreaterThan(0);
+    expect(await metric('accepted_total\\{source="memory"\\}')).toBeGreaterThan(0);
+    expect((await get("/nothing")).status).toBe(404);
+  });
+
+  it("a folder that is no target is refused by name", async () => {
+    await expect(startVerifier("/nonexistent")).rejects.toThrow("manifest.json: cannot be read");
+  });
+});

@@ -28,14 +28,16 @@ export function ownLink(url: string, key: LinkKey): VerifierLink {
 /** Workers open a WebSocket by an HTTP request that asks for the upgrade. */
 async function connect(url: string): Promise<WebSocket> {
   const address = new URL("/link", url.replace(/^ws/, "http"));
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(new Error("no answer")), CONNECT_TIMEOUT_MS);
   let response: Response;
   try {
-    response = await fetch(address, {
-      headers: { Upgrade: "websocket" },
-      signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS),
-    });
+    response = await fetch(address, { headers: { Upgrade: "websocket" }, signal: timeout.signal });
   } catch (error) {
     throw new LinkError(`${url}: ${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    // The signal goes on to rule the open socket: an AbortSignal.timeout would cut it off in mid-text.
+    clearTimeout(timer);
   }
   const socket = response.webSocket;
   if (!socket) throw new LinkError(`${url}: answered ${response.status} instead of opening a WebSocket`);

@@ -42,7 +42,7 @@ const configSchema = z
     /** Verifier replicas, tried in turn. */
     VERIFIER_URLS: verifierUrls,
     LINK_KEY_ID: z.string().min(1),
-    LINK_SECRET: z.string().min(16, "must have at least 16 characters"),
+    LINK_SECRET: z.string().min(32, "must have at least 32 characters"),
     /** Public keys that releases and channel records may be signed with. */
     TRUSTED_KEYS: json.pipe(z.array(trustedKeySchema).max(16)),
     /** Opens /admin; without it there is no /admin. */
@@ -68,6 +68,8 @@ export type Config = Readonly<z.infer<typeof configSchema>>;
 export function readConfig(env: Readonly<Record<string, unknown>>): Config {
   const result = configSchema.safeParse(env);
   if (result.success) return Object.freeze(result.data);
-  const lines = result.error.issues.map((issue) => `${String(issue.path[0] ?? "(environment)")}: ${issue.message}`);
+  const lines = result.error.issues.map(
+    (issue) => `${String(issue.path[0] ?? "(environment)")}: ${issue.message}`,
+  );
   throw new Error(`the worker's configuration is wrong: ${[...new Set(lines)].join("; ")}`);
 }

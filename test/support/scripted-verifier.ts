@@ -166,11 +166,10 @@ class ScriptedSequence {
         logprobs: ids.map((id) => ({ logprob: -0.5, top: [[id, -0.5] as [number, number]] })),
       }),
     });
-    if (this.#script.breakAfter !== undefined && this.#made >= this.#script.breakAfter)
-      return this.#breakOff();
     const last = ids.at(-1)!;
-    if (!this.#isEnd(last)) return this.#schedule();
-    this.finish(this.#open.stop_ids.includes(last) ? "stop" : "length");
+    if (this.#script.breakAfter !== undefined && this.#made >= this.#script.breakAfter) this.#breakOff();
+    else if (!this.#isEnd(last)) this.#schedule();
+    else this.finish(this.#open.stop_ids.includes(last) ? "stop" : "length");
   }
 
   #isEnd(id: number): boolean {
@@ -189,11 +188,13 @@ class ScriptedSequence {
   }
 
   #count({ ids, source }: { ids: number[]; source: HintSource }, accepted: number): void {
-    const drafted = (this.#drafted[source] ??= []);
-    const confirmed = (this.#accepted[source] ??= []);
+    const drafted = this.#drafted[source] ?? [];
+    const confirmed = this.#accepted[source] ?? [];
     ids.forEach((_, i) => {
       drafted[i] = (drafted[i] ?? 0) + 1;
       confirmed[i] = (confirmed[i] ?? 0) + (i < accepted ? 1 : 0);
     });
+    this.#drafted[source] = drafted;
+    this.#accepted[source] = confirmed;
   }
 }

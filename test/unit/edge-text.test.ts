@@ -16,7 +16,7 @@ import { randomFrom } from "../support/random.ts";
 
 const tokenizer = new Tokenizer(tokenizerJson, tokenizerConfig);
 const bytesOf = tokenBytes(tokenizer, tokenizerJson.decoder);
-const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
+const encode = (text: string): number[] => tokenizer.encode(text, { add_special_tokens: false }).ids;
 const whole = (ids: number[]) => tokenizer.decode(ids, { skip_special_tokens: true });
 
 const TEXTS = [

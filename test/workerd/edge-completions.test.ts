@@ -3,7 +3,16 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vite
 import { verifyToken } from "../../gpu-service/protocol/token.ts";
 import { END_ID, tokenizerConfig, tokenizerJson, VOCABULARY } from "../support/byte-tokenizer.ts";
 import { ScriptedVerifier } from "../support/scripted-verifier.ts";
-import { call, events, migrate, newKey, publishTarget, routeLinksTo, TARGET } from "./support.ts";
+import {
+  call,
+  events,
+  LINK_SECRET,
+  migrate,
+  newKey,
+  publishTarget,
+  routeLinksTo,
+  TARGET,
+} from "./support.ts";
 
 const tokenizer = new Tokenizer(tokenizerJson, tokenizerConfig);
 const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
@@ -69,7 +78,7 @@ describe("a completion", () => {
       drafts: true,
       sampling: { temperature: 0, seed: "5", top_p: 0.5, logit_bias: [[7, -100]] },
     });
-    const keys = [{ id: "link", secret: "link-secret-for-tests" }];
+    const keys = [{ id: "link", secret: LINK_SECRET }];
     const expected = { audience: TARGET, tenant: open!.tenant };
     expect(open!.tenant).toMatch(/^key_/);
     expect((await verifyToken(open!.token, keys, expected, Date.now() / 1000)).ok).toBe(true);

@@ -1,3 +1,4 @@
+/// <reference types="@cloudflare/vitest-plugin/types" />
 /** The worker with a scripted verifier, a target in the bucket and a key: what the tests of the edge share. */
 import { createExecutionContext, env as testEnv } from "cloudflare:test";
 import { vi } from "vitest";
@@ -16,6 +17,7 @@ import type { ScriptedVerifier } from "../support/scripted-verifier.ts";
 
 export const TARGET = "test-target";
 export const ADMIN_SECRET = "admin-secret-for-tests";
+export const LINK_SECRET = "link-secret-for-tests, 32 characters";
 export const testKeys = (await crypto.subtle.generateKey("Ed25519", true, [
   "sign",
   "verify",
@@ -28,17 +30,17 @@ export const env = {
   TARGET,
   VERIFIER_URLS: "ws://verifier-a.test:1,ws://verifier-b.test:1",
   LINK_KEY_ID: "link",
-  LINK_SECRET: "link-secret-for-tests",
+  LINK_SECRET: LINK_SECRET,
   TRUSTED_KEYS: JSON.stringify(trusted),
   ADMIN_SECRET,
   TEST_HINTS: "1",
 };
 
-export const encoder = new TextEncoder();
+export const toBytes = (text: string) => Uint8Array.from(new TextEncoder().encode(text));
 
 /** Puts the target's text assets into the bucket. */
 export async function publishTarget(): Promise<void> {
-  const tokenizer = encoder.encode(JSON.stringify(tokenizerJson));
+  const tokenizer = toBytes(JSON.stringify(tokenizerJson));
   const payload = JSON.stringify(targetManifest(await sha256Hex(tokenizer), tokenizer.length));
   const manifest = await sealEnvelope("manifest", payload, "test", testKeys.privateKey);
   await env.RELEASES.put(targetObjectKey(TARGET, "tokenizer.json"), tokenizer);

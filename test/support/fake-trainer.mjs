@@ -1,7 +1,7 @@
 /**
  * Stands in for `python -u -m trainer run --recipe R --work W --out O --events E`: a few steps, each with a checkpoint.
  *
- * The recipe is JSON: {steps, step_ms?, die_at? (once, by SIGKILL), refuse?, hold? (a child that ignores SIGTERM)}.
+ * The recipe is JSON: {steps, step_ms?, die_at? (once, by SIGKILL), refuse?, no_release?, hold? (a child that ignores SIGTERM)}.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -39,7 +39,7 @@ for (let step = first + 1; step <= recipe.steps; step++) {
   appendFileSync(option("events"), `${JSON.stringify(line)}\n`);
   if (recipe.die_at === step && first < step) process.kill(process.pid, "SIGKILL");
 }
-finish(option("out"));
+if (!recipe.no_release) finish(option("out"));
 
 function finish(out) {
   const files = { "model.draft": Buffer.from("weights"), "tokenizer.json": Buffer.from("{}") };

@@ -19,6 +19,7 @@ export type FakeRecipe = {
   step_ms?: number;
   die_at?: number;
   refuse?: string;
+  no_release?: boolean;
   hold?: boolean;
 };
 

@@ -50,6 +50,17 @@ test("a job that does not ask for it is not published", async () => {
   expect(await untilJob(store, "job-1")).toMatchObject({ state: "succeeded" });
 });
 
+test("a recipe that makes no release runs, but cannot be published", async () => {
+  const { store } = start(folderOf({ steps: 1, no_release: true }));
+  store.add({ ...jobOf("fake", "job-1"), publish: false });
+  store.add(jobOf("fake", "job-2"));
+  expect(await untilJob(store, "job-1")).toMatchObject({ state: "succeeded" });
+  expect(await untilJob(store, "job-2")).toMatchObject({
+    state: "failed",
+    error: 'recipe fake makes no release: post it with "publish": false',
+  });
+});
+
 test("one job at a time", async () => {
   const { store } = start(folderOf({ steps: 5, step_ms: 50 }));
   store.add(jobOf("fake", "job-1"));

@@ -116,6 +116,12 @@ export class JobRunner {
       if (end.kind === "refused") return { kind: "failed", message: end.message };
       if (end.kind === "lost") return { kind: "again", message: end.message, isFailure: true };
     }
+    if (job.publish && !isComplete(task)) {
+      return {
+        kind: "failed",
+        message: `recipe ${job.recipe} makes no release: post it with "publish": false`,
+      };
+    }
     if (job.publish) {
       this.#parts.store.setProgress(job.id, { stage: "publish", step: 0, steps: 1 });
       await this.#parts.publish(task.out, job.release, signal);

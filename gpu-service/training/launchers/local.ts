@@ -83,13 +83,15 @@ function startProcess(
 }
 
 function judge(code: number | null, signal: NodeJS.Signals | null, task: TrainingTask): TrainerEnd {
-  if (code === 0 && isComplete(task)) return { kind: "finished" };
-  if (code === 0) return { kind: "refused", message: `the trainer ended without a release in ${task.out}` };
+  if (code === 0) return { kind: "finished" };
   if (code === null) return { kind: "lost", message: `the trainer was ended by ${signal}` };
   return { kind: "refused", message: `the trainer failed: ${lastLines(task.log)}` };
 }
 
-/** A process that is not our child tells no exit code: its release on disk, written last, does. */
+/**
+ * A process that is not our child tells no exit code: its release on disk, written last, does.
+ * Where a recipe makes none, the trainer is started again and finds every stage done.
+ */
 async function watchForeign(identity: string, task: TrainingTask): Promise<TrainerEnd> {
   while (isRunning(identity)) await sleep(WATCH_MS);
   return isComplete(task)

@@ -47,14 +47,16 @@ export async function ensurePythonEnv(wish: PythonEnvWish, shell: SetupShell): P
   requireDisk(wish.folder, choice ? NEEDED_DISK_MIB[choice.build] : LIGHT_DISK_MIB);
   shell.step(1, 3);
   await makeVenv(base, wish.folder, shell);
+  const listed = join(wish.folder, "requirements.txt");
+  writeFileSync(listed, others);
   shell.step(2, 3);
   if (torch !== undefined && choice) {
     shell.log(`torch: the ${choice.build.toUpperCase()} build (${choice.reason})`);
-    await installTorch(python, torch, choice.build, wish.torchIndexUrl, shell);
+    // The other pins hold for what torch itself brings along, too.
+    const options = ["-c", listed, ...(wish.torchIndexUrl ? ["--extra-index-url", wish.torchIndexUrl] : [])];
+    await installTorch(python, torch, choice.build, options, shell);
   }
   shell.step(3, 3);
-  const listed = join(wish.folder, "requirements.txt");
-  writeFileSync(listed, others);
   await pip(python, ["-r", listed], shell);
   writeFileSync(stampPath, stamp);
   return python;
@@ -110,13 +112,12 @@ async function installTorch(
   python: string,
   pin: string,
   build: "cpu" | "gpu",
-  indexUrl: string | undefined,
+  options: readonly string[],
   shell: SetupShell,
 ): Promise<void> {
-  const index = indexUrl ? ["--extra-index-url", indexUrl] : [];
   const [first, fallback] = torchRequirements(pin, build, process.platform);
   if (first === undefined) return;
-  const outcome = await runPip(python, [...index, first], shell);
+  const outcome = await runPip(python, [...options, first], shell);
   if (outcome.code === 0) return;
   if (fallback === undefined || !isNotOffered(outcome.output)) {
     throw new SetupError(`pip install ${first}: ${explainPip(outcome.output)}`);
@@ -126,7 +127,7 @@ async function installTorch(
       " the CUDA build, several GB to fetch. OUTRIDER_TORCH_INDEX_URL names an index that has the CPU build.",
   );
   requireDisk(dirname(python), NEEDED_DISK_MIB.gpu);
-  await pip(python, [...index, fallback], shell);
+  await pip(python, [...options, fallback], shell);
 }
 
 async function pip(python: string, args: string[], shell: SetupShell): Promise<void> {

@@ -1,16 +1,20 @@
 /** `npm run bench -- NAME [--quick] [--json]`: one benchmark, as a table for people and as JSON for programs. */
 import { parseArgs } from "node:util";
 import { StartError } from "../start/errors.ts";
+import { benchKernel } from "./kernel.ts";
 import { formatTable, makeResult, type Result } from "./result.ts";
 import { benchSpeedup } from "./speedup.ts";
 
 export type Bench = (
-  options: { quick: boolean },
+  options: { quick: boolean; shape?: string; against?: string },
   say: (line: string) => void,
 ) => Promise<Pick<Result, "rows" | "summary">>;
 
-const BENCHES: Record<string, Bench> = { speedup: benchSpeedup };
-const USAGE = `npm run bench -- NAME [--quick] [--json]\n  NAME: ${Object.keys(BENCHES).join(", ")}`;
+const BENCHES: Record<string, Bench> = { speedup: benchSpeedup, kernel: benchKernel };
+const USAGE = `npm run bench -- NAME [--quick] [--json]
+  NAME             ${Object.keys(BENCHES).join(", ")}
+  --shape NAME     kernel: this shape only
+  --against FOLDER kernel: another engine beside ours`;
 
 try {
   process.exitCode = await main();
@@ -23,7 +27,12 @@ try {
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { quick: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
+    options: {
+      quick: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+      shape: { type: "string" },
+      against: { type: "string" },
+    },
   });
   const name = positionals[0] ?? "";
   const bench = BENCHES[name];

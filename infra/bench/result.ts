@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { ROOT } from "../start/paths.ts";
 
-export type Row = Record<string, string | number | boolean | null>;
+export type Row = Record<string, string | number | boolean | null | Record<string, number>>;
 export type Result = {
   bench: string;
   commit: string;
@@ -82,7 +82,7 @@ export const round = (value: number, digits: number): number => Number(value.toF
 /** Rows as a table with aligned columns. */
 export function formatTable(rows: readonly Row[]): string {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const cells = [names, ...rows.map((row) => names.map((name) => String(row[name] ?? "")))];
+  const cells = [names, ...rows.map((row) => names.map((name) => formatCell(row[name])))];
   const widths = names.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)));
   return cells
     .map((line) =>
@@ -93,3 +93,6 @@ export function formatTable(rows: readonly Row[]): string {
     )
     .join("\n");
 }
+
+const formatCell = (value: Row[string] | undefined): string =>
+  typeof value === "object" && value !== null ? JSON.stringify(value) : String(value ?? "");

@@ -54,7 +54,9 @@ async function list(from: Publisher): Promise<string[]> {
   return ids.map((id) => `${id}${roles[id] ? `  (${roles[id]})` : ""}`);
 }
 
-const target = (): string => must(values.target ?? process.env.TARGET, "--target");
+function target(): string {
+  return must(values.target ?? process.env.TARGET, "--target");
+}
 
 function must(value: string | undefined, name: string): string {
   return value ?? exit(`${name} is missing\n${USAGE}`);

@@ -30,14 +30,17 @@ export function explain(output: string): string {
   const reasons: [RegExp, string][] = [
     [/No space left on device|ENOSPC|Errno 28/, "the disk is full"],
     [
-      /name resolution|getaddrinfo|Network is unreachable|Connection(?:Error|Refused| refused| reset)|NewConnectionError|timed out|offline|ProxyError|Max retries/i,
+      /name resolution|Name or service not known|getaddrinfo|ConnectError|Network is unreachable|Connection(?:Error|Refused| refused| reset)|NewConnectionError|timed out|offline|ProxyError|Max retries/i,
       "the network cannot be reached (none, or a proxy that pip does not know); the same command goes on from here later",
     ],
     [
       /HASHES? (?:DO|DOES) NOT MATCH|do not match the hashes/i,
       "a downloaded file is not the pinned one; it was thrown away",
     ],
-    [/No matching distribution/i, "no package of the pinned version for this machine and its Python"],
+    [
+      /No matching distribution/i,
+      "no such package was found: no network, or none for this machine and its version of Python",
+    ],
     [/Permission denied|Read-only file system/i, "no permission to write there"],
   ];
   const reason = reasons.find(([pattern]) => pattern.test(output))?.[1];

@@ -64,6 +64,8 @@ async function download(python: string, into: string): Promise<string> {
     "--quiet",
     "--disable-pip-version-check",
     "--no-input",
+    "--retries",
+    "2",
     "--no-cache-dir",
   ];
   const pinned = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", PACKAGE_PIN];

@@ -11,7 +11,16 @@ export const HUB_NAME = /^[A-Za-z0-9][\w.-]*\/[\w.-]+$/;
 /** Downloads `name` at `revision` (a branch, tag or commit); returns the folder. Throws StartError. */
 export async function fetchFromHub(data: DataFolder, name: string, revision: string): Promise<string> {
   const python = await ensureConvertPython(data);
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"];
+  const pip = [
+    "-m",
+    "pip",
+    "install",
+    "--quiet",
+    "--disable-pip-version-check",
+    "--no-input",
+    "--retries",
+    "2",
+  ];
   const installed = await run(python.path, [...pip, "-r", REQUIREMENTS]);
   if (!installed.ok)
     throw new StartError(`The hub's client could not be installed: ${explain(installed.output)}`);

@@ -37,7 +37,16 @@ export async function ensureConvertPython(
   rmSync(place, { recursive: true, force: true });
   const made = await run(base, ["-m", "venv", place]);
   if (!made.ok) throw new StartError(`${place} could not be made: ${explain(made.output)}`);
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"];
+  const pip = [
+    "-m",
+    "pip",
+    "install",
+    "--quiet",
+    "--disable-pip-version-check",
+    "--no-input",
+    "--retries",
+    "2",
+  ];
   const installed = await run(python.path, [...pip, "-r", REQUIREMENTS]);
   if (!installed.ok) {
     throw new StartError(

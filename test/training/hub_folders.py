@@ -9,7 +9,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM
 
 SPECIAL = ["<|endoftext|>", "<|im_end|>"]
-KNOWN_IDS = len(SPECIAL) + 256
+MERGES = [("t", "h"), ("th", "e")]
+KNOWN_IDS = len(SPECIAL) + 256 + len(MERGES)
 TEMPLATE = "{{ messages[0]['content'] }}"
 
 SMALL: dict[str, Any] = {
@@ -35,8 +36,8 @@ def save_model(folder: Path, settings: dict[str, Any], *, shards: bool = False, 
     model = LlamaForCausalLM(config).to(getattr(torch, dtype))
     model.save_pretrained(folder, max_shard_size="100KB" if shards else "1GB")
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocab = {token: i for i, token in enumerate([*SPECIAL, *alphabet])}
-    tokenizer = Tokenizer(models.BPE(vocab, []))
+    vocab = {token: i for i, token in enumerate([*SPECIAL, *alphabet, *map("".join, MERGES)])}
+    tokenizer = Tokenizer(models.BPE(vocab, MERGES))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(SPECIAL)

@@ -24,6 +24,10 @@ def tokenizer_files(where: str, fields: dict[str, Any]) -> TokenizerFiles:
     types: list[int] = fields.get("tokenizer.ggml.token_type") or [1] * len(tokens)
     if not tokens or not merges or len(types) != len(tokens):
         raise CheckpointError(f"{where}: tokenizer.ggml tokens, merges or token_type missing; {ADVICE}")
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    for merge in merges:
+        if merge.replace(" ", "", 1) not in vocabulary:
+            raise CheckpointError(f"{where}: merge {merge!r} makes a token that the vocabulary lacks; {ADVICE}")
     name = fields.get("tokenizer.ggml.pre")
     built = {
         "version": "1.0",
@@ -43,7 +47,7 @@ def tokenizer_files(where: str, fields: dict[str, Any]) -> TokenizerFiles:
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": name == "llama-bpe",
-            "vocab": {token: i for i, token in enumerate(tokens)},
+            "vocab": vocabulary,
             "merges": [merge.split(" ", 1) for merge in merges],
         },
     }

@@ -18,7 +18,7 @@ export type PublishingConfig = z.infer<typeof publishingSchema>;
 
 const serviceSchema = z.object({
   TRAINING_HOST: z.string().default("127.0.0.1"),
-  TRAINING_PORT: z.coerce.number().int().min(0).max(65_535).default(8790),
+  TRAINING_PORT: z.coerce.number().int().min(0).max(65_535).default(8789),
   /** Jobs, their work and the trainer's Python environment. */
   TRAINING_DATA: z.string().min(1),
   TRAINING_TOKEN: z.string().optional(),

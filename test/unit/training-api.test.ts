@@ -118,7 +118,10 @@ test("events follow a job to its end, in order", async () => {
   expect(events[0]).toMatchObject({ state: "queued" });
   expect(events.at(-1)).toMatchObject({ state: "succeeded" });
   const states = events.map((job) => job.state).filter((state, i, all) => state !== all[i - 1]);
-  expect(states).toEqual(["queued", "running", "succeeded"]);
+  // A state that lasts less than a poll may go unseen; none may come out of turn.
+  expect(["queued", "running", "succeeded"].filter((state) => states.some((seen) => seen === state))).toEqual(
+    states,
+  );
 });
 
 test("what the trainer printed can be read, and cancelling a finished job changes nothing", async () => {

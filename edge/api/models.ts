@@ -6,8 +6,12 @@ import { notFound } from "./errors.ts";
 /** Clients want a date; the model's own is not known here. */
 const model = (id: string) => ({ id, object: "model", created: 0, owned_by: "outrider" });
 
-export const listModels = (c: Context<AppEnv>): Response =>
-  c.json({ object: "list", data: [model(c.var.services.config.target)] });
+export function listModels(c: Context<AppEnv>): Response {
+  const { services } = c.var;
+  // Who lists the models is about to use one: what it needs is loaded meanwhile. A failure shows at its use.
+  services.text().catch(() => undefined);
+  return c.json({ object: "list", data: [model(services.config.target)] });
+}
 
 export function getModel(c: Context<AppEnv>): Response {
   const id = c.req.param("id") ?? "";

@@ -43,20 +43,7 @@ export async function respondWhole(events: Events, answer: Answer): Promise<Resp
 export async function respondStream(events: Events, answer: Answer, abort: () => void): Promise<Response> {
   const first = await events.next();
   if (first.value?.type === "failed") throw failureToError(first.value.failure);
-  const chunks = streamChunks(events, answer);
-  const encoder = new TextEncoder();
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { value, done } = await chunks.next();
-      if (done) controller.close();
-      else controller.enqueue(encoder.encode(`data: ${value}\n\n`));
-    },
-    async cancel() {
-      abort();
-      await chunks.return();
-    },
-  });
-  return new Response(body, {
+  return new Response(eventStream(streamChunks(events, answer), abort), {
     headers: {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-cache",
@@ -64,6 +51,41 @@ export async function respondStream(events: Events, answer: Answer, abort: () =>
       "content-encoding": "identity",
     },
   });
+}
+
+/** Proxies cut a connection on which nothing moves. */
+const KEEP_ALIVE_MS = 15_000;
+const KEEP_ALIVE = ": keep-alive\n\n";
+
+/** Pulled by the reader: a slow one holds the completion back instead of filling a buffer. */
+function eventStream(chunks: AsyncGenerator<string, void>, abort: () => void): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  let pending: Promise<IteratorResult<string, void>> | undefined;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      pending ??= chunks.next();
+      const next = await withinTime(pending, KEEP_ALIVE_MS);
+      if (next === "late") return controller.enqueue(encoder.encode(KEEP_ALIVE));
+      pending = undefined;
+      if (next.done) controller.close();
+      else controller.enqueue(encoder.encode(`data: ${next.value}\n\n`));
+    },
+    cancel() {
+      abort();
+    },
+  });
+}
+
+async function withinTime<T>(work: Promise<T>, ms: number): Promise<T | "late"> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<"late">((resolve) => {
+    timer = setTimeout(() => resolve("late"), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function* streamChunks(events: Events, answer: Answer): AsyncGenerator<string, void> {

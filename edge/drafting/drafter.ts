@@ -63,7 +63,11 @@ export class PortfolioDrafter implements Drafter {
   }
 
   prepare(): void {
-    for (const source of this.#sources) source.prepare?.(this.#text);
+    try {
+      for (const source of this.#sources) source.prepare?.(this.#text);
+    } catch (error) {
+      this.#giveUp(error);
+    }
   }
 
   start(send: SendHint): void {

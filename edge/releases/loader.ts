@@ -131,7 +131,7 @@ export class ReleaseLoader {
 
   #tell(note: string): void {
     if (note !== this.#note)
-      console.error(JSON.stringify({ level: "error", message: "no new draft release", note }));
+      console.warn(JSON.stringify({ level: "warn", message: "no new draft release", note }));
     this.#note = note;
   }
 }

@@ -151,7 +151,7 @@ const BROKEN: [string, Changes, RegExp][] = [
 ];
 for (const [index, [name, changes, reason]] of BROKEN.entries()) {
   it(`keeps the release before ${name}`, async () => {
-    const errors = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const errors = vi.spyOn(console, "warn").mockImplementation(() => undefined);
     await publish(`broken-${index}`, changes);
     await vi.waitFor(async () => {
       expect((await complete()).outrider.release).toBe("oracle-2");

@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { completionShape } from "../../edge/api/completion-shape.ts";
+import { type Answer, respondStream } from "../../edge/api/respond.ts";
+import type { CompletionEvent } from "../../edge/completion/completion.ts";
+
+const answer: Answer = {
+  shape: completionShape((id) => Uint8Array.of(id), false),
+  model: "m",
+  includeUsage: false,
+  details: undefined,
+};
+const opened = { type: "opened", opened: {} } as CompletionEvent;
+const delta = (text: string): CompletionEvent => ({
+  type: "delta",
+  text,
+  tokens: [],
+  source: null,
+  count: 1,
+});
+const finished: CompletionEvent = {
+  type: "finished",
+  reason: "stop",
+  usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
+  report: null,
+};
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+async function* paced(events: CompletionEvent[], everyMs: number): AsyncGenerator<CompletionEvent, void> {
+  for (const event of events) {
+    if (event.type !== "opened") await new Promise((resolve) => setTimeout(resolve, everyMs));
+    yield event;
+  }
+}
+
+it("keeps a silent stream alive with comments, and loses nothing by it", async () => {
+  const events = paced([opened, delta("a"), delta("b"), finished], 40_000);
+  const response = await respondStream(events, answer, () => undefined);
+  const text = response.text();
+  await vi.advanceTimersByTimeAsync(130_000);
+  const parts = (await text).split("\n\n").filter((part) => part !== "");
+  expect(parts.filter((part) => part === ": keep-alive")).toHaveLength(6);
+  const data = parts.filter((part) => part.startsWith("data: ")).map((part) => part.slice(6));
+  expect(data.slice(0, 2).map((chunk) => JSON.parse(chunk).choices[0].text)).toEqual(["a", "b"]);
+  expect(data.at(-1)).toBe("[DONE]");
+});
+
+it("makes no more than a slow reader takes", async () => {
+  let made = 0;
+  async function* endless(): AsyncGenerator<CompletionEvent, void> {
+    yield opened;
+    for (;;) {
+      made++;
+      yield delta("x");
+    }
+  }
+  const response = await respondStream(endless(), answer, () => undefined);
+  const reader = response.body!.getReader();
+  for (let n = 0; n < 5; n++) await reader.read();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(made).toBeLessThan(10);
+});
+
+it("aborts when the reader leaves", async () => {
+  const abort = vi.fn();
+  const response = await respondStream(paced([opened, delta("a"), finished], 1), answer, abort);
+  await response.body!.cancel();
+  expect(abort).toHaveBeenCalled();
+});
+
+it("ends with an error event and no [DONE] where the completion breaks", async () => {
+  async function* broken(): AsyncGenerator<CompletionEvent, void> {
+    yield opened;
+    yield delta("a");
+    throw new Error("bug");
+  }
+  const complaints = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const response = await respondStream(broken(), answer, () => undefined);
+  const text = await response.text();
+  expect(text).toContain('"type":"server_error"');
+  expect(text).not.toContain("[DONE]");
+  expect(text).not.toContain("bug");
+  expect(complaints.mock.calls.flat().join()).toContain("bug");
+  complaints.mockRestore();
+});

@@ -36,8 +36,11 @@ async function installDependencies() {
   if (existsSync(pinnedNode) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === wanted) return;
   requireWritable();
   requireDisk();
-  console.log("Installing the packages of package-lock.json (a minute or two, once) ...");
-  const { code, output } = await run(...npmCommand(["ci", "--no-audit", "--no-fund", "--loglevel=error"]));
+  console.log("Installing the packages of package-lock.json (a minute, once) ...");
+  // Not `npm ci`: it refuses a lock file that lacks other platforms' optional packages, which npm leaves out
+  // when it makes one where they cannot be had.
+  const install = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"];
+  const { code, output } = await run(...npmCommand(install));
   if (code !== 0 || !existsSync(pinnedNode)) fail(explainInstall(output));
   writeFileSync(stampPath, wanted);
 }
@@ -58,7 +61,7 @@ function requireDisk() {
   }
 }
 
-/** npm as it called us, on the Node it runs on: `npm ci` replaces the Node inside node_modules. */
+/** npm as it called us, on the Node it runs on: an install may replace the Node inside node_modules. */
 function npmCommand(args) {
   const npmScript = process.env.npm_execpath;
   const systemNode = process.env.npm_node_execpath;
@@ -77,7 +80,6 @@ function explainInstall(output) {
       "the package registry cannot be reached (no network, or a proxy that npm does not know)",
     ],
     [/ENOENT.*npm|spawn npm/, "npm was not found on the PATH"],
-    [/in sync|EUSAGE/, "package.json and package-lock.json do not match: run `npm install`"],
   ];
   const reason = reasons.find(([pattern]) => pattern.test(output))?.[1] ?? "see the lines above";
   return `npm could not install the packages: ${reason}. Running the same command again goes on from here.`;

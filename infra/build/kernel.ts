@@ -8,9 +8,12 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { unrollLoops } from "./unroll.ts";
 
 const KERNEL = resolve(import.meta.dirname, "../../edge/drafting/kernel");
-const BUILD = join(KERNEL, "build");
+/** Where draft.wasm and draft-simd.wasm come to lie. */
+export const KERNEL_BUILD = join(KERNEL, "build");
+const UNROLLED = join(KERNEL_BUILD, "unrolled");
 // -O1 on purpose: -O3 lets Binaryen sink accumulators into serial chains, which halves the speed of the products.
 const OPTIONS = ["-O1", "--noAssert", "--runtime", "stub", "--enable", "simd"];
 const VARIANTS = { "draft.wasm": ["--enable", "relaxed-simd"], "draft-simd.wasm": [] };
@@ -18,18 +21,30 @@ const VARIANTS = { "draft.wasm": ["--enable", "relaxed-simd"], "draft-simd.wasm"
 /** Returns whether anything had to be built. Throws with the compiler's own words if the sources do not compile. */
 export async function buildKernel(): Promise<boolean> {
   const digest = await digestOfInputs();
-  const stamp = join(BUILD, "inputs.sha256");
+  const stamp = join(KERNEL_BUILD, "inputs.sha256");
   const last = await readFile(stamp, "utf8").catch(() => "");
   if (last === digest) return false;
-  await mkdir(BUILD, { recursive: true });
+  await mkdir(KERNEL_BUILD, { recursive: true });
+  await writeUnrolled();
   await Promise.all(
     Object.entries(VARIANTS).map(([name, extra]) =>
-      compile([join(KERNEL, "kernel.ts"), ...OPTIONS, ...extra, "-o", join(BUILD, name)]),
+      compile([join(UNROLLED, "kernel.ts"), ...OPTIONS, ...extra, "-o", join(KERNEL_BUILD, name)]),
     ),
   );
   await writeFile(stamp, digest);
   return true;
 }
+
+/** What is compiled: the sources with their marked loops written out. */
+async function writeUnrolled(): Promise<void> {
+  await mkdir(UNROLLED, { recursive: true });
+  for (const name of await sourceNames()) {
+    await writeFile(join(UNROLLED, name), unrollLoops(await readFile(join(KERNEL, name), "utf8")));
+  }
+}
+
+const sourceNames = async (): Promise<string[]> =>
+  (await readdir(KERNEL)).filter((name) => name.endsWith(".ts")).sort();
 
 /** Runs the AssemblyScript compiler. Paths in `args` are absolute. */
 export async function compile(args: readonly string[]): Promise<void> {
@@ -42,8 +57,8 @@ const compilerPath = (): string => join(compilerFolder(), "bin/asc.js");
 async function digestOfInputs(): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify([OPTIONS, VARIANTS]));
   hash.update(await readFile(join(compilerFolder(), "package.json")));
-  const names = (await readdir(KERNEL)).filter((name) => name.endsWith(".ts")).sort();
-  for (const name of names) hash.update(name).update(await readFile(join(KERNEL, name)));
+  hash.update(await readFile(join(import.meta.dirname, "unroll.ts")));
+  for (const name of await sourceNames()) hash.update(name).update(await readFile(join(KERNEL, name)));
   return hash.digest("hex");
 }
 

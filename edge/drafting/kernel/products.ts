@@ -70,13 +70,13 @@ function multiplyOne8(cell: usize, rows: i32, x: usize, tokenBytes: usize, out: 
       let sum1 = sum0;
       let sum2 = sum0;
       let sum3 = sum0;
+      // unrolled
       for (let quad: usize = 0; quad < 8; quad++) {
-        const columns = v128.load32_splat(group + (quad << 2));
-        const weights = cell + quad * QUAD_BYTES;
-        sum0 = dot(sum0, columns, v128.load(weights));
-        sum1 = dot(sum1, columns, v128.load(weights, 16));
-        sum2 = dot(sum2, columns, v128.load(weights, 32));
-        sum3 = dot(sum3, columns, v128.load(weights, 48));
+        const columns = v128.load32_splat(group, 4 * quad);
+        sum0 = dot(sum0, columns, v128.load(cell, QUAD_BYTES * quad));
+        sum1 = dot(sum1, columns, v128.load(cell, QUAD_BYTES * quad + 16));
+        sum2 = dot(sum2, columns, v128.load(cell, QUAD_BYTES * quad + 32));
+        sum3 = dot(sum3, columns, v128.load(cell, QUAD_BYTES * quad + 48));
       }
       const scale = groupScale(group);
       const scales = cell + INT8_QUANTS_BYTES;
@@ -119,14 +119,14 @@ function multiplyOne4(cell: usize, rows: i32, x: usize, tokenBytes: usize, out: 
       let sum1 = sum0;
       let sum2 = sum0;
       let sum3 = sum0;
+      // unrolled
       for (let quad: usize = 0; quad < 4; quad++) {
-        const low = v128.load32_splat(group + (quad << 2));
-        const high = v128.load32_splat(group + (quad << 2), 16);
-        const weights = cell + quad * QUAD_BYTES;
-        sum0 = dotNibbles(sum0, low, high, v128.load(weights));
-        sum1 = dotNibbles(sum1, low, high, v128.load(weights, 16));
-        sum2 = dotNibbles(sum2, low, high, v128.load(weights, 32));
-        sum3 = dotNibbles(sum3, low, high, v128.load(weights, 48));
+        const low = v128.load32_splat(group, 4 * quad);
+        const high = v128.load32_splat(group, 4 * quad + 16);
+        sum0 = dotNibbles(sum0, low, high, v128.load(cell, QUAD_BYTES * quad));
+        sum1 = dotNibbles(sum1, low, high, v128.load(cell, QUAD_BYTES * quad + 16));
+        sum2 = dotNibbles(sum2, low, high, v128.load(cell, QUAD_BYTES * quad + 32));
+        sum3 = dotNibbles(sum3, low, high, v128.load(cell, QUAD_BYTES * quad + 48));
       }
       const scale = groupScale(group);
       const scales = cell + INT4_QUANTS_BYTES;
@@ -171,19 +171,20 @@ function multiplyFour8(cells: usize, rows: i32, x: usize, tokenBytes: usize, out
       let sum2b = sum2a;
       let sum3a = groupStart(x3);
       let sum3b = sum3a;
+      // unrolled
       for (let quad: usize = 0; quad < 8; quad++) {
-        const a = v128.load(quants + quad * QUAD_BYTES);
-        const b = v128.load(quants + quad * QUAD_BYTES, 16);
-        const columns0 = v128.load32_splat(x0 + (quad << 2));
+        const a = v128.load(quants, QUAD_BYTES * quad);
+        const b = v128.load(quants, QUAD_BYTES * quad + 16);
+        const columns0 = v128.load32_splat(x0, 4 * quad);
         sum0a = dot(sum0a, columns0, a);
         sum0b = dot(sum0b, columns0, b);
-        const columns1 = v128.load32_splat(x1 + (quad << 2));
+        const columns1 = v128.load32_splat(x1, 4 * quad);
         sum1a = dot(sum1a, columns1, a);
         sum1b = dot(sum1b, columns1, b);
-        const columns2 = v128.load32_splat(x2 + (quad << 2));
+        const columns2 = v128.load32_splat(x2, 4 * quad);
         sum2a = dot(sum2a, columns2, a);
         sum2b = dot(sum2b, columns2, b);
-        const columns3 = v128.load32_splat(x3 + (quad << 2));
+        const columns3 = v128.load32_splat(x3, 4 * quad);
         sum3a = dot(sum3a, columns3, a);
         sum3b = dot(sum3b, columns3, b);
       }
@@ -239,35 +240,36 @@ function multiplyFour4(cells: usize, rows: i32, x: usize, tokenBytes: usize, out
       let sum2b = sum2a;
       let sum3a = groupStart(x3);
       let sum3b = sum3a;
+      // unrolled
       for (let quad: usize = 0; quad < 4; quad++) {
-        const nibblesA = v128.load(quants + quad * QUAD_BYTES);
-        const nibblesB = v128.load(quants + quad * QUAD_BYTES, 16);
+        const nibblesA = v128.load(quants, QUAD_BYTES * quad);
+        const nibblesB = v128.load(quants, QUAD_BYTES * quad + 16);
         const lowA = lowNibbles(nibblesA);
         const lowB = lowNibbles(nibblesB);
         const highA = highNibbles(nibblesA);
         const highB = highNibbles(nibblesB);
-        const low0 = v128.load32_splat(x0 + (quad << 2));
+        const low0 = v128.load32_splat(x0, 4 * quad);
         sum0a = dot(sum0a, low0, lowA);
         sum0b = dot(sum0b, low0, lowB);
-        const low1 = v128.load32_splat(x1 + (quad << 2));
+        const low1 = v128.load32_splat(x1, 4 * quad);
         sum1a = dot(sum1a, low1, lowA);
         sum1b = dot(sum1b, low1, lowB);
-        const low2 = v128.load32_splat(x2 + (quad << 2));
+        const low2 = v128.load32_splat(x2, 4 * quad);
         sum2a = dot(sum2a, low2, lowA);
         sum2b = dot(sum2b, low2, lowB);
-        const low3 = v128.load32_splat(x3 + (quad << 2));
+        const low3 = v128.load32_splat(x3, 4 * quad);
         sum3a = dot(sum3a, low3, lowA);
         sum3b = dot(sum3b, low3, lowB);
-        const high0 = v128.load32_splat(x0 + (quad << 2), 16);
+        const high0 = v128.load32_splat(x0, 4 * quad + 16);
         sum0a = dot(sum0a, high0, highA);
         sum0b = dot(sum0b, high0, highB);
-        const high1 = v128.load32_splat(x1 + (quad << 2), 16);
+        const high1 = v128.load32_splat(x1, 4 * quad + 16);
         sum1a = dot(sum1a, high1, highA);
         sum1b = dot(sum1b, high1, highB);
-        const high2 = v128.load32_splat(x2 + (quad << 2), 16);
+        const high2 = v128.load32_splat(x2, 4 * quad + 16);
         sum2a = dot(sum2a, high2, highA);
         sum2b = dot(sum2b, high2, highB);
-        const high3 = v128.load32_splat(x3 + (quad << 2), 16);
+        const high3 = v128.load32_splat(x3, 4 * quad + 16);
         sum3a = dot(sum3a, high3, highA);
         sum3b = dot(sum3b, high3, highB);
       }

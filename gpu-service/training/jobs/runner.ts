@@ -171,6 +171,7 @@ export class JobRunner {
     if (stop.signal.aborted && this.#parts.store.find(job.id)?.cancel_requested) return { kind: "cancelled" };
     if (stop.signal.aborted) return { kind: "again", message: "the service stops", isFailure: false };
     const message = error instanceof Error ? error.message : String(error);
+    this.#parts.folders.say(job.id, message);
     if (!(error instanceof SetupError)) this.#parts.log.error({ job: job.id, err: error }, "job failed");
     return { kind: "failed", message };
   }
@@ -183,7 +184,6 @@ export class JobRunner {
     } else if (ended.kind === "again") {
       store.finish(job.id, "failed", `${ended.message} (${job.attempts} times)`);
     } else if (ended.kind === "failed") {
-      folders.say(job.id, ended.message);
       store.finish(job.id, "failed", ended.message);
     } else {
       if (ended.kind === "cancelled") folders.discard(folders.open(job.id, recipe));

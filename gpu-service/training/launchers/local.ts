@@ -1,6 +1,6 @@
 /** Runs the trainer as a process of this machine, in a group of its own and with its output in files: it outlives us. */
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   isComplete,
@@ -14,7 +14,6 @@ import { endGroup, isRunning, killGroup, processIdentity } from "./process.ts";
 import type { SetupShell } from "./python-env.ts";
 
 const WATCH_MS = 500;
-const MESSAGE_LINES = 5;
 
 export type LocalLauncherOptions = {
   /** Folder of the Python project: `python -m trainer` runs there. */
@@ -59,6 +58,7 @@ function startProcess(
   task: TrainingTask,
 ): Trainer {
   const log = openSync(task.log, "a");
+  const logStart = fstatSync(log).size;
   const child = spawn(python, args, {
     cwd: options.project,
     detached: true,
@@ -73,7 +73,7 @@ function startProcess(
     child.on("exit", (code, signal) => {
       // Whatever it started must not go on writing into the job's folders.
       if (child.pid !== undefined) killGroup(child.pid);
-      resolve(judge(code, signal, task));
+      resolve(judge(code, signal, () => lastLine(task.log, logStart)));
     });
   });
   const identity = child.pid === undefined ? undefined : processIdentity(child.pid);
@@ -82,10 +82,10 @@ function startProcess(
   return { identity, ended, end: () => endGroup(identity) };
 }
 
-function judge(code: number | null, signal: NodeJS.Signals | null, task: TrainingTask): TrainerEnd {
+function judge(code: number | null, signal: NodeJS.Signals | null, lastWords: () => string): TrainerEnd {
   if (code === 0) return { kind: "finished" };
   if (code === null) return { kind: "lost", message: `the trainer was ended by ${signal}` };
-  return { kind: "refused", message: `the trainer failed: ${lastLines(task.log)}` };
+  return { kind: "refused", message: `the trainer failed: ${lastWords()}` };
 }
 
 /**
@@ -99,7 +99,8 @@ async function watchForeign(identity: string, task: TrainingTask): Promise<Train
     : { kind: "lost", message: "the trainer ended while nobody watched" };
 }
 
-function lastLines(path: string): string {
-  const text = existsSync(path) ? readFileSync(path, "utf8").slice(-4_000).trimEnd() : "";
-  return text.split("\n").slice(-MESSAGE_LINES).join("\n") || "it printed nothing";
+/** An error of the trainer's is one line, and a traceback's last line names the error. */
+function lastLine(path: string, start: number): string {
+  const text = readFileSync(path).subarray(start).toString("utf8").trimEnd();
+  return text.slice(text.lastIndexOf("\n") + 1) || "it printed nothing";
 }

@@ -3,6 +3,7 @@
  *
  * `npm start`, the service tests and the benchmarks all start it from here.
  */
+import { delimiter, join } from "node:path";
 import { openPublisher } from "../../gpu-service/training/publish/publisher.ts";
 import { openSigningKeys } from "../../gpu-service/training/publish/signing-keys.ts";
 import { buildKernel } from "../build/kernel.ts";
@@ -10,7 +11,7 @@ import { readCrons, tickCrons } from "./cron.ts";
 import { openDevelopmentKey } from "./development-key.ts";
 import { applyMigrations, readLocalBucket, readWranglerToml, workerCommand } from "./edge.ts";
 import { lockDataFolder } from "./lock.ts";
-import { type DataFolder, NODE } from "./paths.ts";
+import { type DataFolder, NODE, ROOT } from "./paths.ts";
 import { freePort, type Ports } from "./ports.ts";
 import { type Command, type Exit, Processes } from "./processes.ts";
 import { waitUntilReady } from "./ready.ts";
@@ -147,7 +148,8 @@ const trainingCommand = (
     TRAINING_DATA: data.training,
     TRAINING_TOKEN: secrets.training,
     TRAINING_VENV: data.trainerVenv,
-    MODELS_ROOT: data.models,
+    // What ships in the repository as a checkpoint is found there.
+    MODELS_ROOT: [data.models, join(ROOT, "infra/models")].join(delimiter),
     ...publishing,
   },
 });

@@ -4,8 +4,13 @@
  * A pure function of (logits, settings, seed, position, tokens before): nothing that was drafted enters it.
  * Temperature 0 is plain argmax. Ties go to the lowest id.
  */
+import { expSum } from "./exponential.ts";
 import type { LogprobEntry, Sampling } from "./frames.ts";
 import { gumbel, gumbelBound, MAX_GUMBEL, noiseBits, type PositionKey, positionKey } from "./noise.ts";
+import { allowedTokens, isTruncated } from "./truncation.ts";
+
+/** Far more than rounding can be, far less than matters for speed. */
+const SLACK = 1e-6;
 
 /** The token at `position`. `logits`: f32[vocabulary], penalties and bias applied already; left unchanged. */
 export function chooseToken(
@@ -16,9 +21,9 @@ export function chooseToken(
 ): number {
   if (sampling.temperature === 0) return argmax(logits);
   const key = positionKey(seed, position);
-  const restricted = sampling.top_k > 0 || sampling.top_p < 1 || sampling.min_p > 0;
-  if (!restricted) return noisyArgmax(logits, sampling.temperature, key);
-  return noisyArgmaxAmong(allowedTokens(logits, sampling), logits, sampling.temperature, key);
+  if (!isTruncated(sampling)) return noisyArgmax(logits, sampling.temperature, key);
+  const allowed = allowedTokens(logits, sampling, logits[argmax(logits)]!);
+  return noisyArgmaxAmong(allowed, logits, sampling.temperature, key);
 }
 
 /** Applies presence and frequency penalties and logit bias in place. `counts`: how often each output id occurred. */
@@ -53,24 +58,32 @@ export function argmax(values: Float32Array): number {
   return best;
 }
 
-/** A token is hashed only if the largest noise could make it win, and gets a logarithm only if its leading bits could. */
+/**
+ * One pass, lowest id first, so that a tie stays with the lower one. A token is hashed only if the largest noise
+ * could make it win, and gets a logarithm only if its leading bits could; both bounds are a little loose, so that
+ * rounding cannot lose the winner.
+ */
 function noisyArgmax(logits: Float32Array, temperature: number, key: PositionKey): number {
-  let best = argmax(logits);
-  let bestScore = logits[best]! / temperature + gumbel(noiseBits(key, best));
-  for (let id = 0; id < logits.length; id++) {
-    const scaled = logits[id]! / temperature;
-    if (scaled + MAX_GUMBEL < bestScore) continue;
+  const inverse = 1 / temperature;
+  let best = 0;
+  let bestScore = logits[0]! / temperature + gumbel(noiseBits(key, 0));
+  let least = (bestScore - MAX_GUMBEL) * temperature - SLACK;
+  for (let id = 1; id < logits.length; id++) {
+    const logit = logits[id]!;
+    if (logit < least) continue;
     const bits = noiseBits(key, id);
-    if (scaled + gumbelBound(bits) < bestScore) continue;
-    const score = scaled + gumbel(bits);
-    if (score > bestScore || (score === bestScore && id < best)) {
+    if (logit * inverse + gumbelBound(bits) + SLACK < bestScore) continue;
+    const score = logit / temperature + gumbel(bits);
+    if (score > bestScore) {
       bestScore = score;
       best = id;
+      least = (bestScore - MAX_GUMBEL) * temperature - SLACK;
     }
   }
   return best;
 }
 
+/** `ids`: ascending. */
 function noisyArgmaxAmong(
   ids: readonly number[],
   logits: Float32Array,
@@ -81,7 +94,7 @@ function noisyArgmaxAmong(
   let bestScore = Number.NEGATIVE_INFINITY;
   for (const id of ids) {
     const score = logits[id]! / temperature + gumbel(noiseBits(key, id));
-    if (score > bestScore || (score === bestScore && id < best)) {
+    if (score > bestScore) {
       bestScore = score;
       best = id;
     }
@@ -89,56 +102,10 @@ function noisyArgmaxAmong(
   return best;
 }
 
-/** Ids that top-k, then top-p, then min-p leave, likeliest first. Never empty. */
-export function allowedTokens(logits: Float32Array, sampling: Sampling): number[] {
-  const { temperature, top_k, top_p, min_p } = sampling;
-  const highest = logits[argmax(logits)]!;
-  let total = 0;
-  if (top_k === 0) for (const logit of logits) total += Math.exp((logit - highest) / temperature);
-  // The likeliest tokens lie close below the highest logit: sort only those, and look further down if too few.
-  for (const depth of [4, 8, 16, 32, Number.POSITIVE_INFINITY]) {
-    let ranked = idsAbove(logits, highest - depth * temperature);
-    if (top_k > 0) {
-      if (ranked.length < Math.min(top_k, logits.length)) continue;
-      ranked = ranked.slice(0, top_k);
-      total = ranked.reduce((sum, id) => sum + Math.exp((logits[id]! - highest) / temperature), 0);
-    }
-    const nucleus = takeNucleus(ranked, logits, highest, temperature, top_p * total);
-    const complete = nucleus.length < ranked.length || ranked.length === logits.length || top_k > 0;
-    if (!complete && depth !== Number.POSITIVE_INFINITY) continue;
-    return nucleus.filter((id) => Math.exp((logits[id]! - highest) / temperature) >= min_p);
-  }
-  return [argmax(logits)];
-}
-
-/** The shortest prefix of `ranked` whose unnormalised mass reaches `mass`. */
-function takeNucleus(
-  ranked: number[],
-  logits: Float32Array,
-  highest: number,
-  temperature: number,
-  mass: number,
-): number[] {
-  let sum = 0;
-  for (let n = 0; n < ranked.length; n++) {
-    sum += Math.exp((logits[ranked[n]!]! - highest) / temperature);
-    if (sum >= mass) return ranked.slice(0, n + 1);
-  }
-  return ranked;
-}
-
-function idsAbove(logits: Float32Array, least: number): number[] {
-  const ids: number[] = [];
-  for (let id = 0; id < logits.length; id++) if (logits[id]! >= least) ids.push(id);
-  return ids.sort((a, b) => logits[b]! - logits[a]! || a - b);
-}
-
 /** Log probability of `id` and the `top` likeliest ids under softmax(logits), natural logarithm. */
 export function logprobsOf(logits: Float32Array, id: number, top: number): LogprobEntry {
   const highest = logits[argmax(logits)]!;
-  let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - highest);
-  const norm = highest + Math.log(sum);
+  const norm = highest + Math.log(expSum(logits, highest, 1));
   const value = (i: number) => Math.min(0, logits[i]! - norm);
   return { logprob: value(id), top: topIds(logits, top).map((i) => [i, value(i)]) };
 }

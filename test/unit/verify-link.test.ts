@@ -1,0 +1,107 @@
+import { describe, expect, it } from "vitest";
+import { type OpenFrame, PROTOCOL_VERSION } from "../../gpu-service/protocol/frames.ts";
+import { signToken } from "../../gpu-service/protocol/token.ts";
+import { readConfig } from "../../gpu-service/verify/config.ts";
+import { admitOpen, type Gate } from "../../gpu-service/verify/link/handshake.ts";
+import { NonceWindow } from "../../gpu-service/verify/link/nonces.ts";
+import { GREEDY } from "../support/sequences.ts";
+
+const SECRET = "x".repeat(32);
+const NEW_SECRET = "y".repeat(32);
+const NOW = 1_000_000;
+
+describe("configuration", () => {
+  const good = { TARGET_DIR: "/t", LINK_KEYS: JSON.stringify([{ id: "k", secret: SECRET }]) };
+  it("has a value for all that may be left out", () => {
+    expect(readConfig(good)).toMatchObject({
+      host: "127.0.0.1",
+      port: 8788,
+      format: "int8",
+      slots: 4,
+      threads: 1,
+    });
+  });
+  it("is frozen", () => expect(Object.isFrozen(readConfig(good))).toBe(true));
+  it("names every bad key at once, and no secret", () => {
+    const bad = { VERIFY_PORT: "x", SLOTS: "9", LINK_KEYS: '[{"id":"k","secret":"short-secret"}]' };
+    const read = () => readConfig(bad);
+    for (const key of ["VERIFY_PORT", "SLOTS", "LINK_KEYS", "TARGET_DIR"]) expect(read).toThrow(key);
+    expect(read).not.toThrow("short-secret");
+  });
+  it("keeps plain ws on loopback unless told", () => {
+    expect(() => readConfig({ ...good, VERIFY_HOST: "0.0.0.0" })).toThrow("VERIFY_HOST: is not loopback");
+    expect(readConfig({ ...good, VERIFY_HOST: "0.0.0.0", VERIFY_ALLOW_PLAIN: "1" }).host).toBe("0.0.0.0");
+  });
+});
+
+describe("nonces", () => {
+  it("are good once, until they expire", () => {
+    const window = new NonceWindow(2);
+    expect(window.take("a", NOW + 10, NOW)).toBe("fresh");
+    expect(window.take("a", NOW + 10, NOW)).toBe("replayed");
+    expect(window.take("b", NOW + 90, NOW)).toBe("fresh");
+    expect(window.take("c", NOW + 10, NOW)).toBe("full");
+    expect(window.take("c", NOW + 90, NOW + 11)).toBe("fresh");
+    expect(window.take("b", NOW + 90, NOW + 11)).toBe("replayed");
+  });
+});
+
+describe("the handshake", () => {
+  const info = { target: "m", tokenizer: "a".repeat(64), numerics: "n", vocabSize: 10, context: 100 };
+  const gate = (): Gate => ({
+    info,
+    keys: [
+      { id: "old", secret: SECRET },
+      { id: "new", secret: NEW_SECRET },
+    ],
+    nonces: new NonceWindow(10),
+    nowSeconds: () => NOW,
+  });
+  const token = (change: object = {}, secret = SECRET) =>
+    signToken({ aud: "m", kid: "old", tenant: "t", nonce: "n".repeat(16), exp: NOW + 30, ...change }, secret);
+  const open = (token: string, change: Partial<OpenFrame> = {}): OpenFrame => ({
+    type: "open",
+    stream: 1,
+    protocol: PROTOCOL_VERSION,
+    target: "m",
+    tokenizer: info.tokenizer,
+    prompt: [1],
+    sampling: GREEDY,
+    max_tokens: 1,
+    stop_ids: [],
+    drafts: true,
+    tenant: "t",
+    token,
+    ...change,
+  });
+
+  it("lets a good open in, without its token", async () => {
+    const admitted = await admitOpen(open(await token()), gate());
+    expect(admitted.ok && "token" in admitted.start).toBe(false);
+    expect(admitted).toMatchObject({ ok: true, start: { type: "start", prompt: [1] } });
+  });
+  it("accepts either of two keys", async () => {
+    expect((await admitOpen(open(await token({ kid: "new" }, NEW_SECRET)), gate())).ok).toBe(true);
+  });
+  it("refuses a key's id with another key's secret", async () => {
+    const admitted = await admitOpen(open(await token({ kid: "new" }, SECRET)), gate());
+    expect(admitted).toMatchObject({ refusal: { code: "unauthorized", message: "token: wrong mac" } });
+  });
+  it.each([
+    [{ aud: "other" }, "audience"],
+    [{ tenant: "u" }, "tenant"],
+    [{ exp: NOW - 1 }, "expired"],
+    [{ exp: NOW + 3600 }, "lives longer"],
+    [{ kid: "none" }, "unknown key id"],
+  ])("refuses a token with %o", async (change, words) => {
+    const admitted = await admitOpen(open(await token(change)), gate());
+    expect(admitted).toMatchObject({ ok: false, refusal: { message: expect.stringContaining(words) } });
+  });
+  it("does not spend the nonce of an open that it refuses for its version", async () => {
+    const g = gate();
+    const used = await token();
+    expect((await admitOpen(open(used, { protocol: 9 }), g)).ok).toBe(false);
+    expect((await admitOpen(open(used), g)).ok).toBe(true);
+    expect((await admitOpen(open(used), g)).ok).toBe(false);
+  });
+});

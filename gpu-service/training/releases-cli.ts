@@ -1,4 +1,4 @@
-/** `npm run releases -- list | show | promote | rollback`. */
+/** `npm run releases -- list | show | import | promote | rollback`. */
 import { parseArgs } from "node:util";
 import { parsePublishingConfig } from "./config.ts";
 import { PublishError } from "./publish/errors.ts";
@@ -7,6 +7,7 @@ import { openPublisher, type Publisher } from "./publish/publisher.ts";
 const USAGE = `npm run releases -- COMMAND
   list [--target T]       every release in the bucket; the channel's own are marked
   show ID                 a release's manifest, its signature checked
+  import FOLDER           publish a release that the trainer made by hand; current only where there is none yet
   promote ID              make a release current
   rollback [--target T]   make the previous release current again
 T is the TARGET of the environment when absent.`;
@@ -34,6 +35,8 @@ async function run(from: Publisher, command: string, id: string | undefined): Pr
       return list(from);
     case "show":
       return [JSON.stringify(await from.show(must(id, "ID")), null, 2)];
+    case "import":
+      return imported(await from.importRelease(must(id, "FOLDER")));
     case "promote":
       return [(await from.promote(must(id, "ID"))) ? `${id} is now current` : `${id} was current already`];
     case "rollback":
@@ -42,6 +45,10 @@ async function run(from: Publisher, command: string, id: string | undefined): Pr
     default:
       return exit(USAGE);
   }
+}
+
+function imported({ id, promoted }: { id: string; promoted: boolean }): string[] {
+  return [promoted ? `${id} is published and current` : `${id} is published, but not current`];
 }
 
 async function list(from: Publisher): Promise<string[]> {

@@ -6,14 +6,14 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 const option = (name) => process.argv[process.argv.indexOf(`--${name}`) + 1];
 const recipe = JSON.parse(readFileSync(option("recipe"), "utf8"));
 const checkpoint = join(option("work"), "step");
 const first = existsSync(checkpoint) ? Number(readFileSync(checkpoint, "utf8")) : 0;
 
-appendFileSync(join(option("work"), "starts"), `${first}\n`);
+appendFileSync(join(dirname(option("events")), "starts"), `${first}\n`);
 if (recipe.refuse) {
   console.error(recipe.refuse);
   process.exit(1);

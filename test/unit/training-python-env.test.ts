@@ -82,6 +82,14 @@ test.runIf(process.platform === "linux")(
   },
 );
 
+test("two who want the same environment at once: one makes it, the other waits", async () => {
+  const { wish, shell, requests, lines } = fakePython();
+  const [left, right] = await Promise.all([ensurePythonEnv(wish, shell), ensurePythonEnv(wish, shell)]);
+  expect(left).toBe(right);
+  expect(requests()).toHaveLength(2);
+  expect(lines.filter((line) => line.startsWith("Waiting for another process"))).toHaveLength(1);
+});
+
 test("an environment whose making was cut off is made anew", async () => {
   const { wish, shell, requests } = fakePython({ offers: "nothing" });
   await expect(ensurePythonEnv(wish, shell)).rejects.toThrow(/pip install .*torch==2.13.0/);

@@ -21,7 +21,7 @@ function start(folder: string, parts: Parameters<typeof openService>[1] = {}) {
 
 const jobOf = (recipe: string, id = "job-1") => ({ id, recipe, release: `${recipe}-1`, publish: true });
 const startsOf = (folder: string, id = "job-1"): string[] =>
-  readFileSync(join(folder, "jobs", id, "work", "starts"), "utf8")
+  readFileSync(join(folder, "jobs", id, "starts"), "utf8")
     .trim()
     .split("\n");
 const folderOf = (recipe: FakeRecipe): string => prepareFolder({ fake: recipe });

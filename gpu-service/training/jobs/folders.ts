@@ -32,8 +32,10 @@ export class JobFolders {
     appendFileSync(this.logPath(id), `${line}\n`);
   }
 
-  /** Forgets what a cancelled job has made; its log stays. */
-  discard(task: TrainingTask): void {
-    for (const path of [task.work, task.out]) rmSync(path, { recursive: true, force: true });
+  /** Forgets the stages' folders and checkpoints, and with `all` the result too; the log stays. */
+  discard(id: string, all: boolean): void {
+    for (const name of all ? ["work", "out"] : ["work"]) {
+      rmSync(join(this.#root, id, name), { recursive: true, force: true });
+    }
   }
 }

@@ -178,7 +178,6 @@ export class JobRunner {
 
   #settle(job: StoredJob, ended: Ended): void {
     const { store, folders, log } = this.#parts;
-    const recipe = this.#parts.recipes.pathOf(job.recipe) ?? "";
     if (ended.kind === "again" && (!ended.isFailure || job.attempts < MAX_ATTEMPTS)) {
       store.requeue(job.id, ended.isFailure);
     } else if (ended.kind === "again") {
@@ -186,8 +185,8 @@ export class JobRunner {
     } else if (ended.kind === "failed") {
       store.finish(job.id, "failed", ended.message);
     } else {
-      if (ended.kind === "cancelled") folders.discard(folders.open(job.id, recipe));
       store.finish(job.id, ended.kind);
+      folders.discard(job.id, ended.kind === "cancelled");
     }
     log.info({ job: job.id, ...ended }, "job ends");
   }

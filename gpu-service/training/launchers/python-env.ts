@@ -6,10 +6,17 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { withFileLock } from "./file-lock.ts";
 import { SetupError } from "./launcher.ts";
 import { explainPip, isNotOffered } from "./pip-errors.ts";
 import { type Outcome, runLogged } from "./process.ts";
-import { chooseTorchBuild, NEEDED_DISK_MIB, splitTorchPin, torchRequirements } from "./torch-build.ts";
+import {
+  chooseTorchBuild,
+  NEEDED_DISK_MIB,
+  splitTorchPin,
+  type TorchBuild,
+  torchRequirements,
+} from "./torch-build.ts";
 
 const OLDEST_PYTHON = [3, 11] as const;
 const PYTHON_NAMES = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python"];
@@ -35,34 +42,64 @@ export type SetupShell = {
 
 /** Returns the environment's interpreter. Throws SetupError that says what is missing. */
 export async function ensurePythonEnv(wish: PythonEnvWish, shell: SetupShell): Promise<string> {
-  const text = readFileSync(wish.requirements, "utf8");
-  const { torch, others } = splitTorchPin(text);
-  const choice = torch === undefined ? undefined : await chooseBuild(wish, shell);
-  const stampPath = join(wish.folder, ".outrider-stamp");
-  const stamp = `${createHash("sha256").update(text).digest("hex")} ${choice?.build ?? "none"}\n`;
-  const python = join(wish.folder, "bin", "python");
-  if (existsSync(python) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp) return python;
+  const plan = await planEnv(wish, shell);
+  if (isReady(plan)) return plan.python;
+  mkdirSync(dirname(wish.folder), { recursive: true });
+  const onWait = () => shell.log(`Waiting for another process that makes ${wish.folder}`);
+  await withFileLock(`${wish.folder}.lock`, { signal: shell.signal, onWait }, async () => {
+    if (!isReady(plan)) await makeEnv(wish, plan, shell);
+  });
+  return plan.python;
+}
 
+type Plan = {
+  python: string;
+  stampPath: string;
+  /** What the stamp says when the environment is as it should be. */
+  stamp: string;
+  torch: { pin: string; choice: TorchBuild } | undefined;
+  /** The other requirements, one a line. */
+  others: string;
+};
+
+async function planEnv(wish: PythonEnvWish, shell: SetupShell): Promise<Plan> {
+  const text = readFileSync(wish.requirements, "utf8");
+  const { torch: pin, others } = splitTorchPin(text);
+  const torch = pin === undefined ? undefined : { pin, choice: await chooseBuild(wish, shell) };
+  return {
+    python: join(wish.folder, "bin", "python"),
+    stampPath: join(wish.folder, ".outrider-stamp"),
+    stamp: `${createHash("sha256").update(text).digest("hex")} ${torch?.choice.build ?? "none"}\n`,
+    torch,
+    others,
+  };
+}
+
+const isReady = ({ python, stampPath, stamp }: Plan): boolean =>
+  existsSync(python) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp;
+
+async function makeEnv(wish: PythonEnvWish, plan: Plan, shell: SetupShell): Promise<void> {
+  const { python, torch } = plan;
   const base = await findPython(wish.python, shell);
-  requireDisk(wish.folder, choice ? NEEDED_DISK_MIB[choice.build] : LIGHT_DISK_MIB);
+  requireDisk(wish.folder, torch ? NEEDED_DISK_MIB[torch.choice.build] : LIGHT_DISK_MIB);
   shell.step(1, 3);
   await makeVenv(base, wish.folder, shell);
   const listed = join(wish.folder, "requirements.txt");
-  writeFileSync(listed, others);
+  writeFileSync(listed, plan.others);
   shell.step(2, 3);
-  if (torch !== undefined && choice) {
-    shell.log(`torch: the ${choice.build.toUpperCase()} build (${choice.reason})`);
+  if (torch) {
+    const { build, reason } = torch.choice;
+    shell.log(`torch: the ${build.toUpperCase()} build (${reason})`);
     // The other pins hold for what torch itself brings along, too.
     const options = ["-c", listed, ...(wish.torchIndexUrl ? ["--extra-index-url", wish.torchIndexUrl] : [])];
-    await installTorch(python, torch, choice.build, options, shell);
+    await installTorch(python, torch.pin, build, options, shell);
   }
   shell.step(3, 3);
   await pip(python, ["-r", listed], shell);
-  writeFileSync(stampPath, stamp);
-  return python;
+  writeFileSync(plan.stampPath, plan.stamp);
 }
 
-async function chooseBuild(wish: PythonEnvWish, shell: SetupShell) {
+async function chooseBuild(wish: PythonEnvWish, shell: SetupShell): Promise<TorchBuild> {
   const hasNvidia = wish.torch === undefined && (await quietly("nvidia-smi", ["-L"], shell)).code === 0;
   return chooseTorchBuild({ wanted: wish.torch, hasNvidia, platform: process.platform });
 }
@@ -85,7 +122,6 @@ async function findPython(wanted: string | undefined, shell: SetupShell): Promis
 }
 
 function requireDisk(folder: string, neededMib: number): void {
-  mkdirSync(dirname(folder), { recursive: true });
   const { bavail, bsize } = statfsSync(dirname(folder));
   const freeMib = Math.floor((bavail * bsize) / 2 ** 20);
   if (freeMib < neededMib) {

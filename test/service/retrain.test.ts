@@ -1,0 +1,130 @@
+/** The closed loop on a running system: a real job of the `tiny` recipe, and its release taken up under load. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
+import { isFinished, type Job, jobSchema } from "../../gpu-service/protocol/jobs.ts";
+import { startTemporarySystem } from "../../infra/bench/temporary-system.ts";
+import type { System } from "../../infra/start/system.ts";
+
+const RELEASE = "retrained-by-the-test";
+const JOB_TIMEOUT_MS = 900_000;
+const UPTAKE_TIMEOUT_MS = 60_000;
+const PAUSE_MS = 400;
+const completionSchema = z.object({
+  choices: z.array(z.object({ text: z.string() })).length(1),
+  outrider: z.object({ release: z.string().nullable(), note: z.string().nullable() }),
+});
+type Answer = { release: string | null; text: string };
+
+let system: System;
+beforeAll(async () => {
+  system = await startTemporarySystem({ target: "tiny" });
+});
+afterAll(() => system?.stop());
+
+test(
+  "a retrained draft reaches a running edge: no restart, no failed request, the same text",
+  async () => {
+    const pids = system.pids();
+    const load = startLoad();
+    const posted = await askTraining("", { recipe: "tiny", release: RELEASE });
+    const job = await untilFinished(posted.id);
+    expect(job, await log(job.id)).toMatchObject({ state: "succeeded", error: null, release: RELEASE });
+    await until(() => load.answers.at(-1)?.release === RELEASE, `${RELEASE} in a completion's details`);
+    await load.stop();
+
+    expect(load.failures).toEqual([]);
+    expect(new Set(load.answers.map((answer) => answer.text)).size).toBe(1);
+    const releases = load.answers.map((answer) => answer.release);
+    expect(releases.indexOf(RELEASE)).toBeGreaterThan(10);
+    // Once taken up, it stays.
+    expect(new Set(releases.slice(releases.indexOf(RELEASE)))).toEqual(new Set([RELEASE]));
+    expect(system.pids()).toEqual(pids);
+  },
+  JOB_TIMEOUT_MS,
+);
+
+test("the worker's cron posts its recipe once, however often the tick is delivered", async () => {
+  const tick = `${system.address}/cdn-cgi/handler/scheduled?cron=0+3+*+*+*&time=${Date.UTC(2026, 0, 1, 3)}`;
+  for (let delivery = 0; delivery < 2; delivery++) expect((await fetch(tick)).status).toBe(200);
+  const { data } = z.object({ data: z.array(jobSchema) }).parse(await request(""));
+  const scheduled = data.filter((job) => job.release !== RELEASE);
+  expect(scheduled).toHaveLength(1);
+  const cancelled = await request(`/${scheduled[0]!.id}/cancel`, { method: "POST" });
+  expect(jobSchema.parse(cancelled).recipe).toBe("tiny");
+  expect(await untilFinished(scheduled[0]!.id)).toMatchObject({ state: "cancelled" });
+});
+
+/** One greedy completion after the other until stopped. */
+function startLoad() {
+  const answers: Answer[] = [];
+  const failures: string[] = [];
+  let running = true;
+  const done = (async () => {
+    for (; running; await pause(PAUSE_MS)) {
+      await complete().then(
+        (answer) => answers.push(answer),
+        (error: unknown) => failures.push(String(error)),
+      );
+    }
+  })();
+  const stop = () => {
+    running = false;
+    return done;
+  };
+  return { answers, failures, stop };
+}
+
+async function complete(): Promise<Answer> {
+  const response = await fetch(`${system.address}/v1/completions`, {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${system.key}`,
+      "content-type": "application/json",
+      "x-outrider-details": "1",
+    },
+    body: JSON.stringify({
+      model: system.target,
+      prompt: "def add(a, b):\n",
+      max_tokens: 32,
+      temperature: 0,
+    }),
+    signal: AbortSignal.timeout(30_000),
+  });
+  const body: unknown = await response.json();
+  if (!response.ok) throw new Error(`${response.status}: ${JSON.stringify(body)}`);
+  const { choices, outrider } = completionSchema.parse(body);
+  return { release: outrider.release, text: choices[0]!.text };
+}
+
+const askTraining = async (path: string, body: unknown): Promise<Job> =>
+  jobSchema.parse(await request(path, { method: "POST", body: JSON.stringify(body) }));
+
+async function request(path: string, init: RequestInit = {}): Promise<unknown> {
+  const headers = { authorization: `Bearer ${system.secrets.training}`, "content-type": "application/json" };
+  const response = await fetch(`${system.training}/v1/jobs${path}`, { ...init, headers });
+  expect(response.status).toBeLessThan(300);
+  return response.json();
+}
+
+async function untilFinished(id: string): Promise<Job> {
+  for (;;) {
+    const job = jobSchema.parse(await request(`/${id}`));
+    if (isFinished(job.state)) return job;
+    await pause(1_000);
+  }
+}
+
+async function log(id: string): Promise<string> {
+  const headers = { authorization: `Bearer ${system.secrets.training}` };
+  return (await fetch(`${system.training}/v1/jobs/${id}/logs`, { headers })).text();
+}
+
+async function until(holds: () => boolean, what: string): Promise<void> {
+  const deadline = Date.now() + UPTAKE_TIMEOUT_MS;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error(`not within ${UPTAKE_TIMEOUT_MS / 1000} s: ${what}`);
+    await pause(200);
+  }
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

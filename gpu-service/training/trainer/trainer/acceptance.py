@@ -36,7 +36,7 @@ class Acceptance:
 
 
 def rounds(matches: list[bool], drafted: int) -> list[int]:
-    """Accepted lengths of the rounds that a text is made of, each `drafted` long; a round cut by its end is left out."""
+    """Accepted lengths of the rounds that a text is made of; a round cut by the end of the text is left out."""
     lengths, at = [], 0
     while at + drafted < len(matches):
         length = next((i for i in range(drafted) if not matches[at + i]), drafted)

@@ -1,6 +1,7 @@
 """Hugging Face folders in and out: config.json and model.safetensors of the Llama family.
 
-What this trainer cannot represent (biases, another architecture, an unknown stretching of rotary positions) is refused by name.
+What this trainer cannot represent (biases, another architecture, an unknown stretching of rotary positions) is
+refused by name.
 """
 
 from __future__ import annotations
@@ -101,7 +102,9 @@ def read_model(folder: Path, dtype: torch.dtype = torch.float32) -> Llama:
         )
     for name, tensor in model.state_dict().items():
         if tensor.shape != weights[name].shape:
-            raise TrainerError(f"{folder}: {name} is {list(weights[name].shape)}, {CONFIG_FILE} says {list(tensor.shape)}")
+            raise TrainerError(
+                f"{folder}: {name} is {list(weights[name].shape)}, {CONFIG_FILE} says {list(tensor.shape)}"
+            )
     model.load_state_dict(weights)
     return model.to(dtype).eval()
 
@@ -117,7 +120,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     weights: dict[str, Tensor] = {}
     for shard in shards:
         with safe_open(folder / shard, framework="pt") as file:
-            weights.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118: no mapping
+            weights.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     return weights
 
 

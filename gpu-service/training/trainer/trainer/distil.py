@@ -1,7 +1,7 @@
 """Stage `distil`: teach a draft to foresee its target, on texts that the target wrote (stage `generate`).
 
 The draft is cut from the target (`--layers`) or taken from a folder (`--draft`). With `--head-rows` its head knows
-only the most frequent ids. From `--quantise-from` of the steps on it computes with the weights that the image will hold.
+only the most frequent ids. From `--quantise-from` of the steps on it computes with the weights of the image.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def loss_of(draft: Llama, batches: Batches) -> Callable[[int], tuple[Tensor, int
         )
         with torch.autocast("cpu", torch.bfloat16):
             hidden = draft.hidden(ids)[before]
-        loss: Tensor = DistilLoss.apply(hidden.float(), draft.head, rows.clamp(min=0), p, rows >= 0)
+        loss: Tensor = DistilLoss.apply(  # type: ignore[no-untyped-call]
+            hidden.float(), draft.head, rows.clamp(min=0), p, rows >= 0
+        )
         return loss, len(rows)
 
     return loss_at

@@ -1,4 +1,4 @@
-"""Stage `evaluate`: acceptance of a draft per domain on held-out texts, with its weights as the image will hold them."""
+"""Stage `evaluate`: acceptance of a draft per domain on held-out texts, with the weights of its image."""
 
 from __future__ import annotations
 
@@ -34,4 +34,3 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
     write_text(args.out / ACCEPTANCE_FILE, json.dumps(result, indent=2) + "\n")
     for domain, figures in result.items():
         progress.say(f"{domain}: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
-        progress.write(domain=domain, **figures)

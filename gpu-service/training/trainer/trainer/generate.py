@@ -39,33 +39,12 @@ class Job:
     domain: str
 
 
-def generate(
-    source: Path, target: Path, out: Path, batch: int, new: int, top: int, limit: int, seed: int, progress: Progress
-) -> None:
-    """Write shards for the first `limit` prompts of `source` (0: all)."""
-    vocabulary = Vocabulary.read(target)
-    model = read_model(target, torch.bfloat16)
-    prompts = read_prompts(source)
-    prompts = prompts[:limit] if limit else prompts
-    groups = plan([encode(prompt, vocabulary) for prompt in prompts], batch)
-    out.mkdir(parents=True, exist_ok=True)
-    tokens, began = 0, time.monotonic()
-    for index, group in enumerate(groups):
-        path = shard_path(out, index)
-        if path.exists():
-            continue
-        texts = write(model, group, new, top, vocabulary.stop_ids, torch.Generator().manual_seed(seed + index))
-        write_shard(path, texts)
-        tokens += sum(len(text.ids) - text.prompt for text in texts)
-        progress.step(index + 1, len(groups), tokens=tokens, tok_s=tokens / (time.monotonic() - began))
-
-
 def encode(prompt: Prompt, vocabulary: Vocabulary) -> Job:
     return Job(vocabulary.encode(prompt.text), prompt.temperature, prompt.domain)
 
 
 def plan(jobs: list[Job], batch: int) -> list[list[Job]]:
-    """Batches of similar prompt length, cut from stretches of eight batches so that every part of the list stays mixed."""
+    """Batches of similar prompt length, cut from stretches of eight batches: every part of the list stays mixed."""
     groups = []
     for start in range(0, len(jobs), 8 * batch):
         stretch = sorted(jobs[start : start + 8 * batch], key=lambda job: len(job.prompt))
@@ -110,7 +89,7 @@ def write(
 
 
 def draw(logits: Tensor, best: Tensor, best_ids: Tensor, temperature: Tensor, random: torch.Generator) -> Tensor:
-    """One id per row: the likeliest at temperature 0, else an exact draw (the tail is only looked at when it is hit)."""
+    """One id per row: the likeliest at temperature 0, else an exact draw (the tail is looked at when it is hit)."""
     greedy = best_ids[:, 0]
     if not bool((temperature > 0).any()):
         return greedy
@@ -149,9 +128,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=int, default=64, help="logits kept per token")
     parser.add_argument("--limit", type=int, default=0, help="prompts used (0: all)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the work")
+    parser.add_argument("--worker", type=int, default=0, help="which of them this is, from 0")
 
 
 def main(args: argparse.Namespace, progress: Progress) -> None:
-    generate(
-        args.source, args.target, args.out, args.batch, args.new, args.top, args.limit, args.seed, progress
-    )
+    vocabulary = Vocabulary.read(args.target)
+    model = read_model(args.target, torch.bfloat16)
+    prompts = read_prompts(args.source)
+    jobs = [encode(prompt, vocabulary) for prompt in prompts[: args.limit or None]]
+    groups = plan([job for job in jobs if len(job.prompt) + args.new <= model.c.context], args.batch)
+    args.out.mkdir(parents=True, exist_ok=True)
+    tokens, began = 0, time.monotonic()
+    for index in range(args.worker, len(groups), args.workers):
+        path = shard_path(args.out, index)
+        if path.exists():
+            continue
+        random = torch.Generator().manual_seed(args.seed + index)
+        texts = write(model, groups[index], args.new, args.top, vocabulary.stop_ids, random)
+        write_shard(path, texts)
+        tokens += sum(text.response for text in texts)
+        progress.step(index + 1, len(groups), tokens=tokens, tok_s=tokens / (time.monotonic() - began))

@@ -6,7 +6,7 @@ Training calls `hidden` (all positions); generation calls `decode` with a `Cache
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,7 @@ class LlamaConfig:
     ffn: int
     vocab: int
     context: int
-    rope: Rope = Rope()
+    rope: Rope = field(default_factory=Rope)
     norm_eps: float = 1e-5
     tied: bool = True
     head_rows: int | None = None

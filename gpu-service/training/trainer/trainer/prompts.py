@@ -26,7 +26,14 @@ from trainer.vocabulary import Vocabulary
 
 DOMAINS = ("code", "code_chat", "chat")
 TEMPERATURES = (0.0, 0.0, 0.7, 1.0)
-IMPORTS = ("", "", "import re\n\n\n", "import os\n\n\n", "from typing import List\n\n\n", "from typing import Any\n\n\n")
+IMPORTS = (
+    "",
+    "",
+    "import re\n\n\n",
+    "import os\n\n\n",
+    "from typing import List\n\n\n",
+    "from typing import Any\n\n\n",
+)
 ASKS = (
     "Complete this Python function.",
     "Finish this function.",
@@ -60,7 +67,7 @@ def training_prompts(vocabulary: Vocabulary, counts: dict[str, int], seed: int) 
     """`counts` prompts of each domain, shuffled; none shares a run of words with HumanEval."""
     r = random.Random(seed)
     clean = against_humaneval().clean
-    functions = [function for function in documented_functions() if clean(function.head)]
+    functions = list(documented_functions())
     words = chat_words()
     makers = {
         "code": lambda: code_head(functions, r),

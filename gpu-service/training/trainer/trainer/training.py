@@ -49,7 +49,9 @@ def share_of_peak(schedule: Schedule, step: int) -> float:
 
 def optimiser_of(model: Llama, schedule: Schedule) -> torch.optim.AdamW:
     """Decay on the matrices of the body only: an embedding row that no batch touches must stay what it is."""
-    matrices, embeddings, vectors = [], [], []
+    matrices: list[Tensor] = []
+    embeddings: list[Tensor] = []
+    vectors: list[Tensor] = []
     for name, weight in model.named_parameters():
         if name.startswith(("embed_tokens", "lm_head")):
             embeddings.append(weight)

@@ -1,0 +1,93 @@
+"""`run`: every stage of a recipe in order. A finished stage leaves a marker, so a rerun goes on where it was cut off.
+
+A marker holds the stage's dials: a recipe that has changed since is refused, not mixed with the old one's results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from trainer.errors import TrainerError
+from trainer.folders import sha256, write_text
+from trainer.progress import Progress
+from trainer.recipe import Recipe, find_target, parse_stage, read_recipe
+from trainer.stages import module_of, parser_of
+
+MANIFEST_FILE = "manifest.json"
+
+
+def model_roots(given: list[Path]) -> list[Path]:
+    """--models, else MODELS_ROOT, else the folder `models` here."""
+    if given:
+        return given
+    return [Path(part) for part in os.environ.get("MODELS_ROOT", "models").split(os.pathsep)]
+
+
+def commit() -> str | None:
+    """What this checkout is at; None outside of one."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+def manifests(work: Path) -> dict[str, Any]:
+    """What the stages so far say about their data, by folder."""
+    return {path.parent.name: json.loads(path.read_text()) for path in sorted(work.glob(f"*/{MANIFEST_FILE}"))}
+
+
+def write_lineage(path: Path, recipe: Recipe, recipe_file: Path, target: Path | None, work: Path) -> None:
+    lineage = {
+        "recipe": recipe.name,
+        "recipe_sha256": sha256(recipe_file),
+        "seed": recipe.seed,
+        "target_weights_sha256": sha256(target / "model.safetensors") if target else None,
+        "data": manifests(work),
+        "parent": None,
+        "commit": commit(),
+    }
+    write_text(path, json.dumps(lineage, indent=2) + "\n")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--recipe", type=Path, required=True, help="JSON file")
+    parser.add_argument("--work", type=Path, required=True, help="folder for what the stages leave")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the result")
+    parser.add_argument(
+        "--models", type=Path, action="append", default=[], help="where target ids are looked up (MODELS_ROOT)"
+    )
+
+
+def main(args: argparse.Namespace, progress: Progress) -> None:
+    recipe = read_recipe(args.recipe)
+    target = find_target(recipe.target, model_roots(args.models)) if recipe.target else None
+    places = {"work": args.work, "out": args.out, "lineage": args.work / "lineage.json"}
+    places |= {"target": target} if target else {}
+    parsed = [parse_stage(entry, parser_of, places, recipe.seed) for entry in recipe.stages]
+    done = args.work / "done"
+    done.mkdir(parents=True, exist_ok=True)
+    for index, (entry, stage_args) in enumerate(zip(recipe.stages, parsed, strict=True)):
+        stage = entry["stage"]
+        marker = done / f"{index:02d}-{stage}.json"
+        if marker.exists() and json.loads(marker.read_text()) == entry:
+            progress.say(f"{stage}: done before")
+            continue
+        if marker.exists():
+            raise TrainerError(
+                f"stage {stage!r} was done in {args.work} with other dials; a changed recipe needs a new --work folder"
+            )
+        write_lineage(places["lineage"], recipe, args.recipe, target, args.work)
+        began = time.monotonic()
+        try:
+            module_of(stage).main(stage_args, Progress(stage, args.events))
+        except TrainerError as error:
+            raise TrainerError(f"stage {stage!r}: {error}") from None
+        write_text(marker, json.dumps(entry) + "\n")
+        progress.say(f"{stage}: done in {time.monotonic() - began:.1f} s")

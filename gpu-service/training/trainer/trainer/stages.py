@@ -1,0 +1,42 @@
+"""Every command by name; a module is loaded when it is used."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from trainer.errors import TrainerError
+from trainer.recipe import RaisingParser
+
+STAGES = {
+    "corpus": "gather and clean raw text",
+    "tokenize": "turn documents into ids",
+    "pretrain": "train a model from fresh weights",
+    "finetune": "go on with code and fill in the middle",
+    "prompts": "write prompts for the target",
+    "generate": "let the target write texts and keep its logits",
+    "distil": "teach a draft to foresee the target",
+    "evaluate": "measure acceptance on held-out texts",
+    "export": "write the release that the edge reads",
+}
+COMMANDS = {**STAGES, "golden": "write what an image computes, for kernels' tests", "run": "all stages of a recipe"}
+
+
+def module_of(command: str) -> ModuleType:
+    return import_module(f"trainer.{command}")
+
+
+def parser_of(command: str) -> argparse.ArgumentParser:
+    """The flags of one command; raises TrainerError for what is wrong."""
+    if command not in COMMANDS:
+        raise TrainerError(f"unknown stage {command!r}; there are {', '.join(COMMANDS)}")
+    parser = RaisingParser(
+        prog=f"python -m trainer {command}", allow_abbrev=False, description=module_of(command).__doc__
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    module_of(command).add_arguments(parser)
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+    parser.add_argument("--events", type=Path, help="JSONL file that progress is appended to")
+    return parser

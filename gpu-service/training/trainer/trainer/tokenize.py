@@ -1,0 +1,115 @@
+"""Stage `tokenize`: documents into one row of ids (tokens.npy), each document closed by the end-of-text id.
+
+With `--tokenizer` the ids are those of that folder (for a draft: its target's); with `--train-vocab` a byte-level BPE
+is trained on the corpus first. Either way the tokenizer's files are copied into the output folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from trainer.corpus import MANIFEST_FILE, read_documents
+from trainer.errors import TrainerError
+from trainer.fim import FIM_NAMES
+from trainer.folders import write_bytes, write_text
+from trainer.progress import Progress
+from trainer.vocabulary import CHAT_TEMPLATE_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, Vocabulary
+
+TOKENS_FILE = "tokens.npy"
+SPECIAL_NAMES = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *FIM_NAMES]
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+TOKENIZER_CONFIG = {
+    "tokenizer_class": "PreTrainedTokenizerFast",
+    "eos_token": "<|im_end|>",
+    "pad_token": "<|endoftext|>",
+    "add_bos_token": False,
+    "clean_up_tokenization_spaces": False,
+    "chat_template": CHAT_TEMPLATE,
+}
+DOCUMENTS_AT_ONCE = 64
+
+
+def train_tokenizer(documents: list[str], size: int) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=SPECIAL_NAMES,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(documents, trainer)
+    return tokenizer
+
+
+def write_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
+    write_text(folder / TOKENIZER_FILE, tokenizer.to_str(pretty=True) + "\n")
+    write_text(folder / TOKENIZER_CONFIG_FILE, json.dumps(TOKENIZER_CONFIG, indent=2) + "\n")
+
+
+def copy_tokenizer(source: Path, to: Path) -> None:
+    """The files that make a tokenizer; the same bytes, since a release names their hash."""
+    to.mkdir(parents=True, exist_ok=True)
+    for name in (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE):
+        if (source / name).exists():
+            shutil.copyfile(source / name, to / name)
+
+
+def end_id(vocabulary: Vocabulary) -> int:
+    """What closes a document: <|endoftext|> where it exists, else the first id that ends a text."""
+    named = vocabulary.tokenizer.token_to_id("<|endoftext|>")
+    if named is not None:
+        return int(named)
+    if not vocabulary.stop_ids:
+        raise TrainerError("the tokenizer knows no end-of-text id")
+    return vocabulary.stop_ids[0]
+
+
+def read_tokens(folder: Path) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    """The ids [tokens], mapped into memory."""
+    path = folder / TOKENS_FILE
+    if not path.exists():
+        raise TrainerError(f"{folder}: {TOKENS_FILE} is missing: run stage `tokenize` first")
+    tokens: np.ndarray[tuple[int], np.dtype[np.int32]] = np.load(path, mmap_mode="r")
+    return tokens
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--corpus", type=Path, required=True, help="folder of stage `corpus`")
+    parser.add_argument("--tokenizer", type=Path, help="folder that holds tokenizer.json")
+    parser.add_argument("--train-vocab", type=int, help="or: train a byte-level BPE of so many ids")
+    parser.add_argument("--out", type=Path, required=True)
+
+
+def main(args: argparse.Namespace, progress: Progress) -> None:
+    documents = read_documents(args.corpus)
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.train_vocab:
+        write_tokenizer(args.out, train_tokenizer(documents, args.train_vocab))
+    elif args.tokenizer:
+        copy_tokenizer(args.tokenizer, args.out)
+    else:
+        raise TrainerError("name a --tokenizer folder or --train-vocab")
+    vocabulary = Vocabulary.read(args.out)
+    end = end_id(vocabulary)
+    ids: list[int] = []
+    for start in range(0, len(documents), DOCUMENTS_AT_ONCE):
+        group = documents[start : start + DOCUMENTS_AT_ONCE]
+        for encoding in vocabulary.tokenizer.encode_batch_fast(group, add_special_tokens=False):
+            ids += [*encoding.ids, end]
+        progress.step(min(len(documents), start + len(group)), len(documents), tokens=len(ids))
+    beside = args.out / ".tokens.part.npy"
+    np.save(beside, np.array(ids, np.int32))
+    beside.replace(args.out / TOKENS_FILE)
+    manifest = {"documents": len(documents), "tokens": len(ids), "vocab_size": vocabulary.size}
+    write_bytes(args.out / MANIFEST_FILE, json.dumps(manifest, indent=2).encode() + b"\n")

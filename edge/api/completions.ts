@@ -73,9 +73,8 @@ function answer(c: AppContext, prepared: Prepared): Promise<Response> {
           detailsOf(sampling.seed, drafting.state, report)
       : undefined,
   };
-  return request.stream
-    ? respondStream(events, settings, () => aborted.abort())
-    : respondWhole(events, settings);
+  const respond = request.stream ? respondStream : respondWhole;
+  return respond(events, settings, () => aborted.abort());
 }
 
 async function jsonBody(c: AppContext): Promise<unknown> {

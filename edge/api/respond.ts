@@ -1,5 +1,6 @@
 /** Turns a completion's events into the answer: one JSON object, or a stream of server-sent events. */
 import type { CompletionEvent, Finished } from "../completion/completion.ts";
+import { pulledBody } from "./body.ts";
 import type { Details } from "./details.ts";
 import { ApiError, failureToError } from "./errors.ts";
 import type { Shape } from "./shape.ts";
@@ -13,79 +14,62 @@ export type Answer = {
   details: ((finished: Finished) => Details) | undefined;
 };
 
-/** The whole answer at once. Throws an ApiError where the completion fails. */
-export async function respondWhole(events: Events, answer: Answer): Promise<Response> {
-  const { shape } = answer;
-  const text: string[] = [];
+/**
+ * The whole answer at once. The status is decided when the verifier has taken the request; what fails before is
+ * thrown as an ApiError, what fails later breaks the connection off, which clients take as a reason to try again.
+ * Spaces, which JSON allows before a value, go out meanwhile: workerd notices that a client is gone only by writing.
+ */
+export async function respondWhole(events: Events, answer: Answer, abort: () => void): Promise<Response> {
+  await taken(events);
+  return new Response(pulledBody(wholeAnswer(events, answer), " ", abort), {
+    headers: { "content-type": "application/json", ...UNBUFFERED },
+  });
+}
+
+/** Streams the answer; what fails after the verifier has taken the request is an `error` event and no `[DONE]`. */
+export async function respondStream(events: Events, answer: Answer, abort: () => void): Promise<Response> {
+  await taken(events);
+  return new Response(pulledBody(serverSentEvents(events, answer), ": keep-alive\n\n", abort), {
+    headers: {
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-cache",
+      ...UNBUFFERED,
+    },
+  });
+}
+
+/** Keeps local tooling from holding an answer back to compress it. */
+const UNBUFFERED = { "content-encoding": "identity" };
+
+async function taken(events: Events): Promise<void> {
+  const { value } = await events.next();
+  if (value?.type === "failed") throw failureToError(value.failure);
+}
+
+async function* wholeAnswer(events: Events, answer: Answer): AsyncGenerator<string, void> {
+  const { shape, details } = answer;
+  let text = "";
   const tokens = [];
   for await (const event of events) {
     if (event.type === "failed") throw failureToError(event.failure);
     if (event.type === "delta") {
-      text.push(event.text);
+      text += event.text;
       tokens.push(...event.tokens);
+      yield " ";
     }
     if (event.type === "finished") {
-      return Response.json({
+      yield JSON.stringify({
         ...head(answer, shape.wholeObject),
-        choices: [shape.whole({ text: text.join(""), tokens }, event.reason)],
+        choices: [shape.whole({ text, tokens }, event.reason)],
         usage: event.usage,
-        ...(answer.details && { outrider: answer.details(event) }),
+        ...(details && { outrider: details(event) }),
       });
     }
   }
-  throw new Error("the completion ended without saying why");
 }
 
-/**
- * Streams the answer. The status is decided before: whatever fails until the verifier has taken the request is
- * thrown as an ApiError; what fails later is an `error` event and no `[DONE]`.
- */
-export async function respondStream(events: Events, answer: Answer, abort: () => void): Promise<Response> {
-  const first = await events.next();
-  if (first.value?.type === "failed") throw failureToError(first.value.failure);
-  return new Response(eventStream(streamChunks(events, answer), abort), {
-    headers: {
-      "content-type": "text/event-stream; charset=utf-8",
-      "cache-control": "no-cache",
-      // Keeps local tooling from holding the stream back to compress it.
-      "content-encoding": "identity",
-    },
-  });
-}
-
-/** Proxies cut a connection on which nothing moves. */
-const KEEP_ALIVE_MS = 15_000;
-const KEEP_ALIVE = ": keep-alive\n\n";
-
-/** Pulled by the reader: a slow one holds the completion back instead of filling a buffer. */
-function eventStream(chunks: AsyncGenerator<string, void>, abort: () => void): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  let pending: Promise<IteratorResult<string, void>> | undefined;
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      pending ??= chunks.next();
-      const next = await withinTime(pending, KEEP_ALIVE_MS);
-      if (next === "late") return controller.enqueue(encoder.encode(KEEP_ALIVE));
-      pending = undefined;
-      if (next.done) controller.close();
-      else controller.enqueue(encoder.encode(`data: ${next.value}\n\n`));
-    },
-    cancel() {
-      abort();
-    },
-  });
-}
-
-async function withinTime<T>(work: Promise<T>, ms: number): Promise<T | "late"> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<"late">((resolve) => {
-    timer = setTimeout(() => resolve("late"), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+async function* serverSentEvents(events: Events, answer: Answer): AsyncGenerator<string, void> {
+  for await (const data of streamChunks(events, answer)) yield `data: ${data}\n\n`;
 }
 
 async function* streamChunks(events: Events, answer: Answer): AsyncGenerator<string, void> {

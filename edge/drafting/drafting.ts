@@ -3,7 +3,7 @@ import type { Sampling } from "../../gpu-service/protocol/frames.ts";
 import type { DraftState, Release } from "../releases/loader.ts";
 import { type Drafter, PortfolioDrafter } from "./drafter.ts";
 import { Lookup } from "./lookup.ts";
-import { ModelSource } from "./model-source.ts";
+import { SEATS, seatedModel } from "./model-seats.ts";
 import type { DraftSource } from "./source.ts";
 import { HostileDrafter, TEST_HINTS, type TestHints } from "./test-hints.ts";
 
@@ -19,10 +19,6 @@ export type DraftingRequest = {
 /** `drafter` is absent where drafts are off. `state`: what the request is attributed to. */
 export type Drafting = { drafter: Drafter | undefined; state: DraftState };
 
-/** Most requests of an isolate that the draft model drafts for at once; others go without it. */
-const MAX_MODEL_REQUESTS = 8;
-let modelRequests = 0;
-
 export function startDrafting(
   request: DraftingRequest,
   release: Release | undefined,
@@ -35,33 +31,14 @@ export function startDrafting(
   }
   const sources: DraftSource[] = [new Lookup()];
   if (!release) return { drafter: portfolio(request, sources), state };
-  if (modelRequests >= MAX_MODEL_REQUESTS) {
-    const note = `the draft model serves ${modelRequests} requests already`;
-    return { drafter: portfolio(request, sources), state: { release: null, note } };
-  }
-  sources.push(admitted(release, request.sampling));
-  return { drafter: portfolio(request, sources), state };
+  const model = seatedModel(release, request.sampling);
+  if (model) return { drafter: portfolio(request, [...sources, model]), state };
+  const note = `the draft model is busy with ${SEATS} requests`;
+  return { drafter: portfolio(request, sources), state: { release: null, note } };
 }
 
 const portfolio = ({ prompt, maxTokens }: DraftingRequest, sources: readonly DraftSource[]): Drafter =>
   new PortfolioDrafter(prompt, maxTokens, sources);
-
-/** A model source that counts against the cap until it is closed. */
-function admitted({ engine }: Release, { temperature, seed }: Sampling): DraftSource {
-  const source = new ModelSource(engine, { temperature, seed: BigInt(seed) });
-  modelRequests++;
-  let open = true;
-  return {
-    name: source.name,
-    prepare: (text) => source.prepare(text),
-    next: (text) => source.next(text),
-    close() {
-      if (open) modelRequests--;
-      open = false;
-      source.close();
-    },
-  };
-}
 
 /** The `x-outrider-hints` header, heeded only where the configuration lets tests use it. */
 export function readTestHints(header: string | undefined, allowed: boolean): TestHints | undefined {

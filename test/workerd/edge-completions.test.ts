@@ -98,7 +98,7 @@ describe("a completion", () => {
     expect((body as { usage: { completion_tokens: number } }).usage.completion_tokens).toBe(
       encode(ANSWER.slice(0, ANSWER.indexOf("the end") + "the end".length)).length,
     );
-    expect(verifier.cancels).toBeGreaterThan(0);
+    await vi.waitFor(() => expect(verifier.cancels).toBeGreaterThan(0));
   });
 
   it("ends at the cap, inside a block as well", async () => {
@@ -189,6 +189,24 @@ describe("a streamed completion", () => {
     await reader.cancel();
     await vi.waitFor(() => expect(verifier.cancels).toBe(1));
     await vi.waitFor(() => expect(verifier.closed).toBe(1));
+  });
+
+  it("cancels the verifier when the client of a whole answer goes away", async () => {
+    verifier.script = { next: () => encode("a")[0]!, stepMs: 5 };
+    const response = await completion({ max_tokens: 400 });
+    await response.body!.cancel();
+    await vi.waitFor(() => expect(verifier.cancels).toBe(1));
+    await vi.waitFor(() => expect(verifier.closed).toBe(1));
+  });
+
+  it("breaks a whole answer off when it fails in its middle", async () => {
+    verifier.script = {
+      ...verifier.script,
+      next: (text) => (text.length > 20 ? VOCABULARY * 1e6 : text[0]!),
+    };
+    const response = await completion();
+    await expect(response.text()).rejects.toThrow();
+    verifier.bad.length = 0;
   });
 
   it("reports a failure after the first byte as an event, without [DONE]", async () => {

@@ -5,18 +5,12 @@
  * process with its start, the release by its manifest. A job that was publishing publishes again: that is idempotent.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  isComplete,
-  type Launcher,
-  SetupError,
-  type Trainer,
-  type TrainerEnd,
-  type TrainingTask,
-} from "../launchers/launcher.ts";
-import { EventsFile } from "./events-file.ts";
+import { isComplete, type Launcher, SetupError } from "../launchers/launcher.ts";
 import type { JobFolders } from "./folders.ts";
+import type { StoredJob } from "./job-row.ts";
 import type { Recipes } from "./recipes.ts";
-import type { JobStore, StoredJob } from "./store.ts";
+import type { JobStore } from "./store.ts";
+import { train } from "./train.ts";
 
 const POLL_MS = 300;
 const STORE_RETRY_MS = 2_000;
@@ -112,7 +106,7 @@ export class JobRunner {
     if (recipe === undefined) return { kind: "failed", message: `recipe ${job.recipe}: no longer shipped` };
     const task = this.#parts.folders.open(job.id, recipe);
     if (!isComplete(task)) {
-      const end = await this.#train(job, task, signal);
+      const end = await train(this.#parts, job, task, signal);
       if (end.kind === "refused") return { kind: "failed", message: end.message };
       if (end.kind === "lost") return { kind: "again", message: end.message, isFailure: true };
     }
@@ -128,43 +122,6 @@ export class JobRunner {
       this.#parts.store.setProgress(job.id, { stage: "publish", step: 1, steps: 1 });
     }
     return { kind: "succeeded" };
-  }
-
-  async #train(job: StoredJob, task: TrainingTask, signal: AbortSignal): Promise<TrainerEnd> {
-    const { store } = this.#parts;
-    const events = new EventsFile(task.events);
-    // Lines of an earlier attempt are not news.
-    events.latest();
-    const trainer = await this.#trainerOf(job, task, signal);
-    store.setProcess(job.id, trainer.identity);
-    const unfollow = events.follow((progress) => store.setProgress(job.id, progress));
-    const stopped = new Promise<never>((_, reject) => {
-      const stop = () => trainer.end().then(() => reject(signal.reason), reject);
-      if (signal.aborted) void stop();
-      else signal.addEventListener("abort", () => void stop());
-    });
-    try {
-      const end = await Promise.race([trainer.ended, stopped]);
-      // Ended by us, not lost.
-      return signal.aborted ? await stopped : end;
-    } finally {
-      unfollow();
-      store.setProcess(job.id, null);
-    }
-  }
-
-  async #trainerOf(job: StoredJob, task: TrainingTask, signal: AbortSignal): Promise<Trainer> {
-    const { store, folders, launcher } = this.#parts;
-    const adopted = job.process === null ? undefined : launcher.adopt(job.process, task);
-    if (adopted) return adopted;
-    return launcher.start(
-      task,
-      {
-        log: (line) => folders.say(job.id, line),
-        progress: (progress) => store.setProgress(job.id, progress),
-      },
-      signal,
-    );
   }
 
   #explain(job: StoredJob, error: unknown, stop: AbortController): Ended {

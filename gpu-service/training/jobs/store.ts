@@ -5,55 +5,8 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import { z } from "zod";
-import { type Job, jobState, type NewJob, type Progress, progressSchema } from "../../protocol/jobs.ts";
-
-const SCHEMA = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
-  PRAGMA busy_timeout = 5000;
-  CREATE TABLE IF NOT EXISTS jobs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    idempotency_key TEXT UNIQUE,
-    recipe TEXT NOT NULL,
-    release TEXT NOT NULL,
-    publish INTEGER NOT NULL,
-    state TEXT NOT NULL,
-    created TEXT NOT NULL,
-    started TEXT,
-    finished TEXT,
-    progress TEXT,
-    error TEXT,
-    owner TEXT,
-    process TEXT,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    cancel_requested INTEGER NOT NULL DEFAULT 0
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, number);
-`;
-
-const rowSchema = z.object({
-  id: z.string(),
-  recipe: z.string(),
-  release: z.string(),
-  publish: z.number().transform((n) => n === 1),
-  state: jobState,
-  created: z.string(),
-  started: z.string().nullable(),
-  finished: z.string().nullable(),
-  progress: z
-    .string()
-    .nullable()
-    .transform((text) => (text === null ? null : progressSchema.parse(JSON.parse(text)))),
-  error: z.string().nullable(),
-  owner: z.string().nullable(),
-  process: z.string().nullable(),
-  attempts: z.number(),
-  cancel_requested: z.number().transform((n) => n === 1),
-});
-/** A job with what only the runner needs to know. `owner` and `process` are identities of processes. */
-export type StoredJob = z.infer<typeof rowSchema>;
+import type { Job, NewJob, Progress } from "../../protocol/jobs.ts";
+import { JOB_TABLE, jobRowSchema, publicView, type StoredJob } from "./job-row.ts";
 
 export class JobStore {
   readonly #db: DatabaseSync;
@@ -62,7 +15,7 @@ export class JobStore {
   constructor(path: string, now: () => Date = () => new Date()) {
     mkdirSync(dirname(path), { recursive: true });
     this.#db = new DatabaseSync(path);
-    this.#db.exec(SCHEMA);
+    this.#db.exec(JOB_TABLE);
     this.#now = now;
   }
 
@@ -189,22 +142,17 @@ export class JobStore {
 
   #one(sql: string, ...values: SQLInputValue[]): StoredJob | undefined {
     const row = this.#db.prepare(sql).get(...values);
-    return row === undefined ? undefined : rowSchema.parse(row);
+    return row === undefined ? undefined : jobRowSchema.parse(row);
   }
 
   #all(sql: string, ...values: SQLInputValue[]): StoredJob[] {
     return this.#db
       .prepare(sql)
       .all(...values)
-      .map((row) => rowSchema.parse(row));
+      .map((row) => jobRowSchema.parse(row));
   }
 
   #run(sql: string, ...values: SQLInputValue[]): { changes: number } {
     return { changes: Number(this.#db.prepare(sql).run(...values).changes) };
   }
-}
-
-function publicView(row: StoredJob): Job {
-  const { owner: _owner, process: _process, attempts: _attempts, cancel_requested: _cancel, ...job } = row;
-  return job;
 }

@@ -76,6 +76,10 @@ export async function runLogged(
   return { code, output };
 }
 
+/** Runs a command whose output is only for us. */
+export const runQuietly = (command: string, args: readonly string[], signal: AbortSignal): Promise<Outcome> =>
+  runLogged(command, args, { log: () => {}, signal });
+
 const pidOf = (identity: string): number => Number.parseInt(identity, 10);
 
 function startTime(pid: number): string | undefined {

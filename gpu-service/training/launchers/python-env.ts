@@ -7,9 +7,10 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { withFileLock } from "./file-lock.ts";
+import { findPython } from "./find-python.ts";
 import { SetupError } from "./launcher.ts";
 import { explainPip, isNotOffered } from "./pip-errors.ts";
-import { type Outcome, runLogged } from "./process.ts";
+import { type Outcome, runLogged, runQuietly } from "./process.ts";
 import {
   chooseTorchBuild,
   NEEDED_DISK_MIB,
@@ -18,8 +19,6 @@ import {
   torchRequirements,
 } from "./torch-build.ts";
 
-const OLDEST_PYTHON = [3, 11] as const;
-const PYTHON_NAMES = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python"];
 const LIGHT_DISK_MIB = 600;
 
 export type PythonEnvWish = {
@@ -80,7 +79,7 @@ const isReady = ({ python, stampPath, stamp }: Plan): boolean =>
 
 async function makeEnv(wish: PythonEnvWish, plan: Plan, shell: SetupShell): Promise<void> {
   const { python, torch } = plan;
-  const base = await findPython(wish.python, shell);
+  const base = await findPython(wish.python, shell.signal);
   requireDisk(wish.folder, torch ? NEEDED_DISK_MIB[torch.choice.build] : LIGHT_DISK_MIB);
   shell.step(1, 3);
   await makeVenv(base, wish.folder, shell);
@@ -100,25 +99,9 @@ async function makeEnv(wish: PythonEnvWish, plan: Plan, shell: SetupShell): Prom
 }
 
 async function chooseBuild(wish: PythonEnvWish, shell: SetupShell): Promise<TorchBuild> {
-  const hasNvidia = wish.torch === undefined && (await quietly("nvidia-smi", ["-L"], shell)).code === 0;
+  const hasNvidia =
+    wish.torch === undefined && (await runQuietly("nvidia-smi", ["-L"], shell.signal)).code === 0;
   return chooseTorchBuild({ wanted: wish.torch, hasNvidia, platform: process.platform });
-}
-
-async function findPython(wanted: string | undefined, shell: SetupShell): Promise<string> {
-  const seen: string[] = [];
-  for (const name of wanted ? [wanted] : PYTHON_NAMES) {
-    const { code, output } = await quietly(name, ["-c", "import sys; print(*sys.version_info[:2])"], shell);
-    const [major = 0, minor = 0] = output.trim().split(" ").map(Number);
-    if (code !== 0 || !major) continue;
-    if (major > OLDEST_PYTHON[0] || (major === OLDEST_PYTHON[0] && minor >= OLDEST_PYTHON[1])) return name;
-    seen.push(`${name} is ${major}.${minor}`);
-  }
-  const found = seen.length
-    ? `found only: ${seen.join(", ")}`
-    : `looked for ${wanted ?? PYTHON_NAMES.join(", ")}`;
-  throw new SetupError(
-    `Python ${OLDEST_PYTHON.join(".")} or newer is needed (${found}). Install it, or name one by OUTRIDER_PYTHON.`,
-  );
 }
 
 function requireDisk(folder: string, neededMib: number): void {
@@ -173,6 +156,3 @@ async function pip(python: string, args: string[], shell: SetupShell): Promise<v
 
 const runPip = (python: string, args: string[], shell: SetupShell): Promise<Outcome> =>
   runLogged(python, ["-m", "pip", "install", "--no-input", "--progress-bar", "off", ...args], shell);
-
-const quietly = (command: string, args: string[], shell: SetupShell): Promise<Outcome> =>
-  runLogged(command, args, { log: () => {}, signal: shell.signal });

@@ -26,22 +26,22 @@ function attendHead(model: Model, layer: i32, kvHead: i32, count: i32, query: us
   const headDim = model.headDim;
   const pages = (count + PAGE - 1) / PAGE;
   const bytes = model.headBytes;
-  const scale = f32x4.splat(quantiseHead(query, headDim, 127, 0, bytes) / sqrt<f32>(<f32>headDim));
+  const queryScale = f32x4.splat(quantiseHead(query, headDim, 127, 0, bytes) / sqrt<f32>(<f32>headDim));
   const start = i32x4.splat(-KEY_ZERO * sumOfBytes(bytes, headDim));
 
   for (let page = 0; page < pages; page++) {
     const inPage = min(PAGE, count - page * PAGE);
     const scores = model.scores + (<usize>(page * PAGE) << 2);
-    scorePage(panelAt(model, page, layer, kvHead), headDim, inPage, bytes, start, scale, scores);
+    scorePage(panelAt(model, page, layer, kvHead), headDim, inPage, bytes, start, queryScale, scores);
   }
   const largest = f32x4.splat(largestOf(model.scores, pages * PAGE));
   let total = f32x4.splat(0);
   for (let page = 0; page < pages; page++) {
-    const panel = panelAt(model, page, layer, kvHead);
+    const valueScales = valueScalesOf(panelAt(model, page, layer, kvHead), headDim);
     const scores = model.scores + (<usize>(page * PAGE) << 2);
-    total = f32x4.add(total, weighPage(scores, largest, valueScalesOf(panel, headDim)));
-    const pageScale = quantiseWeights(scores, model.weights + <usize>(page * PAGE));
-    store<f32>(model.scores + (<usize>page << 2), pageScale);
+    total = f32x4.add(total, weighPage(scores, largest, valueScales));
+    const scale = quantiseWeights(scores, model.weights + <usize>(page * PAGE));
+    store<f32>(model.scores + (<usize>page << 2), scale);
   }
   const share = f32x4.splat(<f32>1 / sumOfLanes(total));
   for (let dim = 0; dim < headDim; dim += 16) mixValues(model, layer, kvHead, pages, dim, share, out + (<usize>dim << 2));

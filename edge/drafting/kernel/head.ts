@@ -11,7 +11,7 @@ export function computeLogits(model: Model, token: i32): void {
   const head = model.head;
   normalise(model.residualRow(token), model.finalNorm, model.hidden, model.normEps, model.narrow);
   quantise(model.narrow, model.hidden, head.zero, model.activations);
-  multiply(head, model.activations, 1, model.logits, 0);
+  multiply(head, 0, model.activations, 1, model.logits, 0);
   for (let row = head.rows; row < head.paddedRows; row++) store<f32>(model.logits + (<usize>row << 2), -Infinity);
 }
 
@@ -54,27 +54,41 @@ function findBestTwo(model: Model): void {
   const end = model.logits + (<usize>model.head.paddedRows << 2);
   let high = f32x4.splat(-Infinity);
   let next = high;
-  for (let at = model.logits; at < end; at += 16) {
+  let highB = high;
+  let nextB = high;
+  // Two streams, so that one does not wait for the other's comparisons.
+  for (let at = model.logits; at < end; at += 32) {
     const v = v128.load(at);
+    const w = v128.load(at, 16);
     next = f32x4.pmax(next, f32x4.pmin(v, high));
     high = f32x4.pmax(high, v);
+    nextB = f32x4.pmax(nextB, f32x4.pmin(w, highB));
+    highB = f32x4.pmax(highB, w);
   }
+  next = f32x4.pmax(f32x4.pmax(next, nextB), f32x4.pmin(high, highB));
+  high = f32x4.pmax(high, highB);
+
   const highest = largestLane(high);
   best = rowOfValue(model, highest, -1);
   // The runner-up is the highest of the other lanes' best and of the seconds; an equal value counts again.
-  const others = v128.bitselect(next, high, f32x4.eq(high, f32x4.splat(highest)));
-  const tied = i32x4.bitmask(f32x4.eq(high, f32x4.splat(highest)));
-  second = rowOfValue(model, (tied & (tied - 1)) != 0 ? highest : largestLane(others), best);
+  const leading = f32x4.eq(high, f32x4.splat(highest));
+  const lanes = i32x4.bitmask(leading);
+  const tied = (lanes & (lanes - 1)) != 0;
+  second = rowOfValue(model, tied ? highest : largestLane(v128.bitselect(next, high, leading)), best);
 }
 
 /** The lowest row other than `except` whose logit is `value`; row 0 if there is none (no logit is a number). */
 function rowOfValue(model: Model, value: f32, except: i32): i32 {
   const wanted = f32x4.splat(value);
-  for (let row = 0; row < model.head.paddedRows; row += 4) {
-    const found = f32x4.eq(v128.load(model.logits + (<usize>row << 2)), wanted);
-    if (!v128.any_true(found)) continue;
-    let lanes = i32x4.bitmask(found);
-    if ((except & ~3) == row && except >= 0) lanes &= ~(1 << (except & 3));
+  for (let row = 0; row < model.head.paddedRows; row += 16) {
+    const at = model.logits + (<usize>row << 2);
+    const a = f32x4.eq(v128.load(at), wanted);
+    const b = f32x4.eq(v128.load(at, 16), wanted);
+    const c = f32x4.eq(v128.load(at, 32), wanted);
+    const d = f32x4.eq(v128.load(at, 48), wanted);
+    if (!v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)))) continue;
+    let lanes = i8x16.bitmask(i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d)));
+    if (except >= 0 && (except & ~15) == row) lanes &= ~(1 << (except & 15));
     if (lanes) return min(row + ctz(lanes), model.head.rows - 1);
   }
   return 0;

@@ -28,16 +28,18 @@ export function cellBytes(bits: i32): usize {
 }
 
 /**
- * out[t][row] for `count` tokens. `activations`: records of quantise(), one token after another.
+ * out[t][row] for `count` tokens and the rows from `firstRow` (a multiple of 16) on. `activations`: records of quantise(), one token after another.
  * `out`: f32, rows of a token together, `outFloats` from one token to the next; room for the padded rows.
  */
-export function multiply(matrix: Matrix, activations: usize, count: i32, out: usize, outFloats: i32): void {
+export function multiply(
+  matrix: Matrix, firstRow: i32, activations: usize, count: i32, out: usize, outFloats: i32,
+): void {
   const rows = matrix.paddedRows;
   const rowOfCellsBytes = <usize>(matrix.columns >> 5) * cellBytes(matrix.bits);
   const tokenBytes = activationBytes(matrix.columns);
   const outBytes = <usize>outFloats << 2;
   const panel = count < 4 ? rows : max(16, (PANEL_BYTES / <i32>rowOfCellsBytes) << 4);
-  for (let row = 0; row < rows; row += panel) {
+  for (let row = firstRow; row < rows; row += panel) {
     const panelRows = min(panel, rows - row);
     const cells = matrix.at + <usize>(row >> 4) * rowOfCellsBytes;
     let x = activations;

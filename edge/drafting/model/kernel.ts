@@ -50,6 +50,7 @@ export type Kernel = {
   choiceOf(model: number): number;
   embed(model: number, count: number): void;
   layer(model: number, index: number, count: number, position: number): void;
+  lastLayer(model: number, count: number, position: number, draws: boolean): void;
   logits(model: number, token: number): void;
   draw(model: number, temperature: number, seedLow: number, seedHigh: number, position: number): void;
   noise(seedLow: number, seedHigh: number, position: number, token: number): number;

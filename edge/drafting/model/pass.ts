@@ -4,7 +4,7 @@
  * between steps; the kernel's scratch space belongs to it from its first step to its last.
  */
 import type { DraftEngine } from "./engine.ts";
-import { attentionMacs, headMacs, layerMacs } from "./shape.ts";
+import { attentionMacs, headMacs, lastLayerMacs, layerMacs } from "./shape.ts";
 
 export type DraftSettings = {
   /** 0: argmax. */
@@ -54,12 +54,21 @@ export class Pass {
   /** Does one step; returns the multiply-adds that it took. */
   step(): number {
     const { kernel, model, header } = this.#engine;
-    const count = this.#ids.length;
-    if (this.#layer === header.shape.layers) return this.#finish();
+    const { shape } = header;
+    if (this.#layer === shape.layers) return this.#finish();
     if (this.#layer === 0) this.#begin();
-    kernel.layer(model, this.#layer++, count, this.#from);
-    if (this.#layer === header.shape.layers && !this.#draw) this.done = true;
-    return count * (layerMacs(header.shape) + attentionMacs(header.shape, this.#from + count));
+    if (++this.#layer < shape.layers) {
+      kernel.layer(model, this.#layer - 1, this.count, this.#from);
+      return this.count * this.#macsPerToken();
+    }
+    kernel.lastLayer(model, this.count, this.#from, this.#draw !== undefined);
+    this.done = this.#draw === undefined;
+    return this.count * lastLayerMacs(shape) + (this.#draw ? this.#macsPerToken() : 0);
+  }
+
+  #macsPerToken(): number {
+    const { shape } = this.#engine.header;
+    return layerMacs(shape) + attentionMacs(shape, this.#from + this.count);
   }
 
   #begin(): void {

@@ -65,6 +65,8 @@ export const hasHeadTensor = (head: Head): boolean => !head.tied || head.short;
 export function layerMacs(s: Shape): number {
   return s.hidden * ((2 * s.heads + 2 * s.kv_heads) * s.head_dim + 3 * s.ffn);
 }
+/** Multiply-adds of a token that only leaves its keys and values in the last layer. */
+export const lastLayerMacs = (s: Shape): number => s.hidden * 2 * s.kv_heads * s.head_dim;
 /** Multiply-adds of one token's logits. */
 export const headMacs = (shape: Shape, head: Head): number => shape.hidden * head.rows;
 /** Multiply-adds of one token's attention over `positions` positions in one layer. */

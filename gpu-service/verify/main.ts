@@ -17,10 +17,9 @@ let notReady: string | undefined = "loading the target";
 let link: Link | undefined;
 
 const listener: EngineListener = {
-  frames: (frames) => link?.deliver(frames),
-  step: (report) => {
-    metrics.step(report);
-    link?.stepped();
+  turn: (turn) => {
+    link?.deliver(turn.frames);
+    metrics.turn(turn);
   },
   failed: (reason) => {
     log.fatal({ reason }, "engine lost");

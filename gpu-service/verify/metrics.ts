@@ -1,6 +1,6 @@
 /** The service's Prometheus metrics, in a registry of their own. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { StepReport } from "./engines/engine.ts";
+import type { EngineTurn, StepReport } from "./engines/engine.ts";
 
 const STEP_BUCKETS_MS = [1, 2, 4, 6, 8, 10, 12, 16, 20, 25, 32, 40, 50, 65, 80, 100, 150, 250, 500, 1000];
 
@@ -23,14 +23,18 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry, prefix: "outrider_verify_" });
   }
 
-  step(report: StepReport): void {
+  turn({ report, load }: EngineTurn): void {
+    this.active.set(load.active);
+    this.queued.set(load.queued);
+    if (report) this.#step(report);
+  }
+
+  #step(report: StepReport): void {
     this.steps.inc();
     this.rows.inc(report.rows);
     this.tokens.inc(report.tokens);
     this.stepMs.observe(report.ms);
     this.samplingMs.observe(report.samplingMs);
-    this.active.set(report.active);
-    this.queued.set(report.queued);
     for (const [source, n] of Object.entries(report.drafted)) this.drafted.inc({ source }, n);
     for (const [source, n] of Object.entries(report.accepted)) this.accepted.inc({ source }, n);
   }

@@ -30,17 +30,19 @@ export type StepReport = {
   slots: number;
   rows: number;
   tokens: number;
-  active: number;
-  queued: number;
   /** Hint rows run and accepted, by source. */
   drafted: Readonly<Record<string, number>>;
   accepted: Readonly<Record<string, number>>;
 };
 
+/** Sequences that run, and those that wait for a slot. */
+export type EngineLoad = { active: number; queued: number };
+
+/** What one turn of the engine brought about: frames in order, a report if a step ran, how busy it is after it. */
+export type EngineTurn = { frames: VerifierFrame[]; report: StepReport | undefined; load: EngineLoad };
+
 export type EngineListener = {
-  /** Everything that one step (or one refusal) brought about, in order. */
-  frames(frames: VerifierFrame[]): void;
-  step(report: StepReport): void;
+  turn(turn: EngineTurn): void;
   /** The engine is lost; no further frame will come. */
   failed(reason: string): void;
 };

@@ -19,8 +19,10 @@ import type { Refusal } from "./handshake.ts";
 export const MAX_SEND_BUFFER_BYTES = 4 << 20;
 export const MAX_STREAMS_PER_SOCKET = 256;
 const MAX_BAD_FRAMES = 16;
-/** Frames read from one socket between two steps of the engine, and waiting here at once. */
-const MAX_FRAMES_PER_STEP = 512;
+/** Frames that one socket may send between two turns of the engine. */
+const MAX_FRAMES_PER_TURN = 512;
+/** Frames of one socket that may wait for a token's check. */
+const MAX_WAITING_FRAMES = 64;
 
 export const CLOSE_POLICY = 1008;
 export const CLOSE_OVERLOADED = 1013;
@@ -33,13 +35,16 @@ export type ConnectionEvents = {
 export class Connection {
   /** The socket's own stream numbers and the engine's. */
   readonly streams = new Map<number, number>();
+  /** It has opened a stream with a good token. */
+  proven = false;
   readonly #socket: WebSocket;
   readonly #raw: Socket;
   readonly #events: ConnectionEvents;
   readonly #now: () => number;
+  readonly #openedAt: number;
   #lastSeen: number;
   #badFrames = 0;
-  #sinceStep = 0;
+  #sinceTurn = 0;
   #waiting = 0;
   #tail: Promise<void> = Promise.resolve();
 
@@ -48,7 +53,8 @@ export class Connection {
     this.#raw = raw;
     this.#events = events;
     this.#now = now;
-    this.#lastSeen = now();
+    this.#openedAt = now();
+    this.#lastSeen = this.#openedAt;
     raw.setNoDelay(true);
     socket.on("message", (data, isBinary) => this.#receive(isBinary ? undefined : String(data)));
     socket.on("pong", () => {
@@ -57,6 +63,10 @@ export class Connection {
     // A frame over the size limit or a broken one ends in `error`, then `close`.
     socket.on("error", () => {});
     socket.on("close", () => events.closed(this));
+  }
+
+  get ageMs(): number {
+    return this.#now() - this.#openedAt;
   }
 
   get idleMs(): number {
@@ -82,9 +92,9 @@ export class Connection {
   }
 
   /** The engine has taken in what was sent: the socket may send on. */
-  stepped(): void {
-    this.#sinceStep = 0;
-    if (this.#socket.isPaused && this.#waiting < MAX_FRAMES_PER_STEP) this.#socket.resume();
+  turned(): void {
+    this.#sinceTurn = 0;
+    this.#regulate();
   }
 
   close(code: number, reason: string): void {
@@ -99,10 +109,23 @@ export class Connection {
 
   #receive(text: string | undefined): void {
     this.#lastSeen = this.#now();
-    this.#sinceStep++;
+    this.#sinceTurn++;
     this.#waiting++;
-    if (this.#sinceStep >= MAX_FRAMES_PER_STEP && this.streams.size > 0) this.#socket.pause();
-    this.#tail = this.#tail.then(() => this.#handle(text)).finally(() => this.#waiting--);
+    this.#regulate();
+    this.#tail = this.#tail
+      .then(() => this.#handle(text))
+      .finally(() => {
+        this.#waiting--;
+        this.#regulate();
+      });
+  }
+
+  /** Holds the socket back while too much of it waits, here or at the engine. */
+  #regulate(): void {
+    const ahead = this.#sinceTurn >= MAX_FRAMES_PER_TURN && this.streams.size > 0;
+    const hold = ahead || this.#waiting >= MAX_WAITING_FRAMES;
+    if (hold && !this.#socket.isPaused) this.#socket.pause();
+    else if (!hold && this.#socket.isPaused) this.#socket.resume();
   }
 
   async #handle(text: string | undefined): Promise<void> {

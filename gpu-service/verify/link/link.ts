@@ -7,7 +7,7 @@ import type { Logger } from "pino";
 import type { EdgeFrame, OpenFrame, VerifierFrame } from "../../protocol/frames.ts";
 import type { Engine } from "../engines/engine.ts";
 import type { Metrics } from "../metrics.ts";
-import { type Connection, MAX_STREAMS_PER_SOCKET } from "./connection.ts";
+import { CLOSE_POLICY, type Connection, MAX_STREAMS_PER_SOCKET } from "./connection.ts";
 import { admitOpen, type Gate, type Refusal } from "./handshake.ts";
 
 type Route = { connection: Connection; stream: number };
@@ -59,7 +59,7 @@ export class Link {
     if (key !== undefined) this.#engine.send({ ...frame, stream: key });
   }
 
-  /** Frames of one step, sent as one burst per socket. */
+  /** Frames of one turn of the engine, sent as one burst per socket; sockets held back may send on. */
   deliver(frames: readonly VerifierFrame[]): void {
     const bursts = new Map<Connection, VerifierFrame[]>();
     for (const frame of frames) {
@@ -72,15 +72,16 @@ export class Link {
       else bursts.set(route.connection, [own]);
     }
     for (const [connection, burst] of bursts) connection.send(burst);
-  }
-
-  stepped(): void {
-    for (const connection of this.#connections) connection.stepped();
+    for (const connection of this.#connections) connection.turned();
   }
 
   /** Ends sockets that have not been heard of for `leaseMs`, and asks the others for a sign of life. */
   checkLeases(leaseMs: number): void {
     for (const connection of this.#connections) {
+      if (!connection.proven && connection.ageMs > leaseMs) {
+        connection.close(CLOSE_POLICY, "opened nothing");
+        continue;
+      }
       if (connection.idleMs <= leaseMs) {
         connection.ping();
         continue;
@@ -134,6 +135,7 @@ export class Link {
     if (!admitted.ok) return refuse(admitted.refusal);
     if (!this.#connections.has(connection)) return;
     const key = this.#nextKey++;
+    connection.proven = true;
     connection.streams.set(stream, key);
     this.#routes.set(key, { connection, stream });
     this.#engine.send({ ...admitted.start, stream: key });

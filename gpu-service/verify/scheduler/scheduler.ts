@@ -5,18 +5,15 @@
  * effect between steps, so that nothing changes under a step that runs. Every ready sequence moves by at least
  * one token in every step; prompts are prefilled in chunks beside them.
  */
-import type { VerifierFrame } from "../../protocol/frames.ts";
-import { MAX_HINT_IDS } from "../../protocol/frames.ts";
-import { logprobsOf } from "../../protocol/sampling.ts";
+import { MAX_HINT_IDS, type VerifierFrame } from "../../protocol/frames.ts";
 import type { EngineInput, StartFrame, StepReport } from "../engines/engine.ts";
 import { Acceptance } from "./acceptance.ts";
 import { knownIds, refuseStart } from "./admission.ts";
-import { commitBlock, rounded } from "./commit.ts";
+import { type Batch, planBatch, slotRows } from "./batch.ts";
 import type { CostTable } from "./cost.ts";
-import type { Foretold } from "./hints.ts";
-import type { SlotRows, StepLogits, TargetModel } from "./model.ts";
-import { type Offer, planHintRows, WASTE_SHARE } from "./plan.ts";
+import type { StepLogits, TargetModel } from "./model.ts";
 import { Sequence } from "./sequence.ts";
+import { scorePrompt, settlePart } from "./settle.ts";
 
 export type SchedulerOptions = {
   /** Sequences that run at once; others wait. */
@@ -29,15 +26,6 @@ export type SchedulerOptions = {
   /** Milliseconds, monotonic. */
   now: () => number;
 };
-
-/** Rows of a prompt in one step when nobody else waits for it; 64 keep a cancel's delay short. */
-const PREFILL_ROWS = 64;
-/** A prompt's chunk may make a step of the others at most this much longer. */
-const PREFILL_SLOWDOWN = 2;
-const LEAST_PREFILL_ROWS = 4;
-
-/** One sequence's part in a step. `fresh` rows run anyway; `hinted` are tried after them. */
-type Part = { sequence: Sequence; fresh: number; foretold: Foretold | undefined; hinted: readonly number[] };
 
 export class Scheduler {
   readonly #model: TargetModel;
@@ -58,6 +46,11 @@ export class Scheduler {
     return this.#inbox.length === 0 && this.#queue.length === 0 && this.#active.length === 0;
   }
 
+  /** Sequences that hold a slot, and those that wait for one. */
+  get load(): { active: number; queued: number } {
+    return { active: this.#active.length, queued: this.#queue.length };
+  }
+
   accept(input: EngineInput): void {
     this.#inbox.push(input);
   }
@@ -74,14 +67,14 @@ export class Scheduler {
     for (const input of this.#inbox.splice(0)) this.#apply(input);
     this.#expireQueue();
     this.#admit();
-    const parts = this.#plan();
-    if (parts.length === 0) return undefined;
+    const batch = planBatch(this.#active, this.#options.costs);
+    if (batch.parts.length === 0) return undefined;
     const started = this.#options.now();
-    const logits = await this.#model.run(parts.map(slotRows));
+    const logits = await this.#model.run(batch.parts.map(slotRows));
     const ran = this.#options.now();
-    const report = this.#settle(parts, logits, ran);
+    const outcome = this.#settle(batch, logits, ran);
     const ended = this.#options.now();
-    return { ...report, ms: ended - started, samplingMs: ended - ran };
+    return { ...outcome, ms: ended - started, samplingMs: ended - ran };
   }
 
   #apply(input: EngineInput): void {
@@ -127,7 +120,7 @@ export class Scheduler {
       sequence.admittedAt = this.#options.now();
       sequence.cache = this.#model.openCache();
       this.#active.push(sequence);
-      if (!isScoring(sequence)) this.#open(sequence);
+      if (!sequence.isScoring) this.#open(sequence);
     }
   }
 
@@ -146,118 +139,35 @@ export class Scheduler {
     if (sequence.finish) this.#finish(sequence, sequence.finish);
   }
 
-  #plan(): Part[] {
-    const parts = this.#freshRows();
-    if (parts.length === 0) return parts;
-    const baseRows = parts.reduce((sum, part) => sum + part.fresh, 0);
-    const offering = parts.filter((part) => part.foretold);
-    const offers = offering.map((part) => this.#offer(part, parts.length, baseRows));
-    const rows = planHintRows(offers, parts.length, baseRows, this.#options.costs);
-    offering.forEach((part, i) => {
-      part.hinted = part.foretold!.ids.slice(0, rows[i]);
-    });
-    return parts;
-  }
-
-  /** Rows that run whatever is hinted: the last token of every ready sequence, and chunks of prompts. */
-  #freshRows(): Part[] {
-    const ready = this.#active.filter((s) => pendingIds(s) === 1);
-    let budget = this.#prefillBudget(ready.length);
-    const parts: Part[] = [];
-    for (const sequence of this.#active) {
-      const pending = pendingIds(sequence);
-      const fresh = pending === 1 ? 1 : Math.min(pending, budget);
-      if (fresh === 0) continue;
-      if (pending > 1) budget -= fresh;
-      const most = fresh === pending ? Math.min(MAX_HINT_IDS, sequence.cap - sequence.outputTokens - 1) : 0;
-      const foretold = most > 0 ? sequence.hints.next(sequence.text.length, most) : undefined;
-      parts.push({ sequence, fresh, foretold, hinted: [] });
-    }
-    return parts;
-  }
-
-  #prefillBudget(ready: number): number {
-    if (ready === 0) return PREFILL_ROWS;
-    const { costs } = this.#options;
-    const most = costs.ms(ready, ready) * PREFILL_SLOWDOWN;
-    let rows = LEAST_PREFILL_ROWS;
-    while (rows * 2 <= PREFILL_ROWS && costs.ms(ready + 1, ready + rows * 2) <= most) rows *= 2;
-    return rows;
-  }
-
-  #offer(part: Part, slots: number, baseRows: number): Offer {
-    const { sequence, foretold } = part;
-    const { costs } = this.#options;
-    sequence.credit ??= (costs.ms(slots, baseRows + 1) - costs.ms(slots, baseRows)) * 1.01;
-    let chance = 1;
-    const chances = foretold!.ids.map((_, place) => {
-      chance *= sequence.acceptance.rate(foretold!.source, place);
-      return chance;
-    });
-    return { chances, credit: sequence.credit };
-  }
-
-  /** Draws and commits each sequence's tokens, keeps its ledger, and lets the finished go. */
-  #settle(parts: Part[], logits: StepLogits, now: number): Omit<StepReport, "ms" | "samplingMs"> {
-    const rows = parts.reduce((sum, p) => sum + p.fresh + p.hinted.length, 0);
-    const baseRows = parts.reduce((sum, p) => sum + p.fresh, 0);
-    const report = { drafted: {} as Record<string, number>, accepted: {} as Record<string, number> };
+  /** Takes each sequence's tokens and lets the finished go. */
+  #settle(
+    { parts, ...batch }: Batch,
+    logits: StepLogits,
+    now: number,
+  ): Omit<StepReport, "ms" | "samplingMs"> {
+    const drafted: Record<string, number> = {};
+    const accepted: Record<string, number> = {};
     let tokens = 0;
-    parts.forEach((part, slot) => {
-      const { sequence, fresh, hinted } = part;
+    batch.parts.forEach((part, slot) => {
+      const { sequence, fresh, hinted, foretold } = part;
+      const row = (index: number) => logits.row(slot, index);
       sequence.steps++;
-      const first = sequence.cache!.length - fresh - hinted.length;
-      if (isScoring(sequence)) this.#score(sequence, first, fresh, (row) => logits.row(slot, row));
-      if (sequence.finish || pendingIds(sequence) > 0) return;
-      sequence.firstTokenAt ||= now;
-      const at = sequence.text.length;
-      const block = commitBlock(sequence, hinted, (k) => logits.row(slot, fresh - 1 + k));
-      tokens += block.ids.length;
-      this.#observe(part, block.ids, block.accepted, parts.length, baseRows, rows);
-      if (part.foretold && hinted.length > 0) {
-        const { source } = part.foretold;
-        report.drafted[source] = (report.drafted[source] ?? 0) + hinted.length;
-        report.accepted[source] = (report.accepted[source] ?? 0) + block.accepted;
+      if (sequence.isScoring) {
+        scorePrompt(sequence, sequence.cache!.length - fresh - hinted.length, fresh, row);
+        if (!sequence.isScoring) this.#open(sequence);
       }
-      this.#outbox.push({
-        type: "tokens",
-        stream: sequence.stream,
-        at,
-        ids: block.ids,
-        accepted: block.accepted,
-        ...(block.accepted > 0 ? { source: part.foretold!.source } : {}),
-        ...(block.logprobs ? { logprobs: block.logprobs } : {}),
-      });
-      sequence.cache!.truncate(Math.min(sequence.cache!.length, sequence.text.length - 1));
-      if (block.finish) this.#finish(sequence, block.finish);
+      const frame = settlePart(part, batch, this.#options.costs, row);
+      if (!frame) return;
+      sequence.firstTokenAt ||= now;
+      tokens += frame.ids.length;
+      if (foretold && hinted.length > 0) {
+        drafted[foretold.source] = (drafted[foretold.source] ?? 0) + hinted.length;
+        accepted[foretold.source] = (accepted[foretold.source] ?? 0) + frame.accepted;
+      }
+      this.#outbox.push(frame);
+      if (sequence.finish) this.#finish(sequence, sequence.finish);
     });
-    const counts = { active: this.#active.length, queued: this.#queue.length };
-    return { slots: parts.length, rows, tokens, ...counts, ...report };
-  }
-
-  /** Counts what the hint was worth. A row that did not run still shows whether its id was right. */
-  #observe(part: Part, ids: number[], accepted: number, slots: number, baseRows: number, rows: number): void {
-    const { sequence, foretold, hinted } = part;
-    if (!foretold) return;
-    for (let k = 0; k < Math.min(ids.length, foretold.ids.length); k++) {
-      const came = foretold.ids[k] === ids[k];
-      sequence.acceptance.observe(foretold.source, k, came);
-      if (!came) break;
-    }
-    const { costs } = this.#options;
-    const plainMs = costs.ms(slots, baseRows) / slots;
-    const priceMs = costs.ms(slots, rows) - costs.ms(slots, rows - hinted.length);
-    sequence.credit = sequence.credit! + plainMs * (accepted + WASTE_SHARE) - priceMs;
-    if (hinted.length > 0) sequence.count(foretold.source, hinted.length, accepted);
-  }
-
-  /** Log probabilities of the prompt's ids that follow the rows just run; at the last one the sequence opens. */
-  #score(sequence: Sequence, first: number, rows: number, row: (index: number) => Float32Array): void {
-    const { prompt, prompt_logprobs } = sequence.start;
-    for (let i = 0; i < rows && first + i + 1 < prompt.length; i++) {
-      sequence.promptLogprobs.push(rounded(logprobsOf(row(i), prompt[first + i + 1]!, prompt_logprobs!)));
-    }
-    if (!isScoring(sequence)) this.#open(sequence);
+    return { slots: batch.parts.length, rows: batch.rows, tokens, drafted, accepted };
   }
 
   #find(stream: number): Sequence | undefined {
@@ -271,20 +181,4 @@ export class Scheduler {
     this.#active = this.#active.filter((s) => s !== sequence);
     this.#queue = this.#queue.filter((s) => s !== sequence);
   }
-}
-
-/** Ids of the text that are not in the cache yet; below zero where hint rows lie beyond the text. */
-const pendingIds = (s: Sequence): number => s.text.length - (s.cache?.length ?? 0);
-
-const isScoring = (s: Sequence): boolean =>
-  s.start.prompt_logprobs !== undefined && s.promptLogprobs.length < s.start.prompt.length;
-
-function slotRows({ sequence, fresh, hinted }: Part): SlotRows {
-  const from = sequence.cache!.length;
-  const whole = from + fresh === sequence.text.length;
-  return {
-    cache: sequence.cache!,
-    ids: [...sequence.text.slice(from, from + fresh), ...hinted],
-    firstLogitRow: isScoring(sequence) ? 0 : whole ? fresh - 1 : fresh,
-  };
 }

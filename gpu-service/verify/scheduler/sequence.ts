@@ -52,6 +52,16 @@ export class Sequence {
     return this.text.length - this.start.prompt.length;
   }
 
+  /** Ids of the text that are not in the cache; below zero while hint rows lie beyond the text. */
+  get pendingIds(): number {
+    return this.text.length - (this.cache?.length ?? 0);
+  }
+
+  /** Whether prompt ids are still to be scored. */
+  get isScoring(): boolean {
+    return this.start.prompt_logprobs !== undefined && this.promptLogprobs.length < this.start.prompt.length;
+  }
+
   /** Why the text ends here, if it does. Looked at after each token: the earliest end wins, inside a block too. */
   get finish(): "stop" | "length" | undefined {
     if (this.outputTokens > 0 && this.#stopIds.has(this.text[this.text.length - 1]!)) return "stop";

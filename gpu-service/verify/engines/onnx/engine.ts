@@ -24,9 +24,7 @@ export async function startOnnxEngine(options: WorkerOptions, listener: EngineLi
   let closing = false;
   worker.on("message", (message: FromWorker) => {
     if (message.type === "failed") return listener.failed(message.reason);
-    if (message.type !== "frames") return;
-    if (message.frames.length > 0) listener.frames(message.frames);
-    if (message.report) listener.step(message.report);
+    if (message.type === "turn") listener.turn(message);
   });
   worker.on("error", (error) => listener.failed(error.message));
   const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));

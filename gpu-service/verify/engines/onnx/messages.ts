@@ -1,7 +1,6 @@
 /** What the engine's two sides say to each other across the thread boundary. */
-import type { VerifierFrame } from "../../../protocol/frames.ts";
 import type { CostPoint } from "../../scheduler/cost.ts";
-import type { EngineInfo, EngineInput, StepReport } from "../engine.ts";
+import type { EngineInfo, EngineInput, EngineTurn } from "../engine.ts";
 
 export type WorkerOptions = {
   /** Folder of the target. */
@@ -17,5 +16,5 @@ export type WorkerOptions = {
 export type ToWorker = EngineInput | { type: "close" };
 export type FromWorker =
   | { type: "ready"; info: EngineInfo; costs: CostPoint[]; widths: number[]; loadMs: number }
-  | { type: "frames"; frames: VerifierFrame[]; report: StepReport | undefined }
+  | ({ type: "turn" } & EngineTurn)
   | { type: "failed"; reason: string };

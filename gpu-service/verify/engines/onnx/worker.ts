@@ -53,7 +53,7 @@ async function run(port: MessagePort): Promise<void> {
     for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) take(got.message);
     const report = await scheduler.step();
     const frames = scheduler.takeFrames();
-    if (report || frames.length > 0) post({ type: "frames", frames, report });
+    if (report || frames.length > 0) post({ type: "turn", frames, report, load: scheduler.load });
     if (scheduler.idle && !closing) {
       await new Promise<void>((resolve) => {
         wake = resolve;

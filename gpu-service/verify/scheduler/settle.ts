@@ -1,0 +1,69 @@
+/** What comes of a step for one sequence: scores, tokens, and what its hint was worth. */
+import type { TokensFrame } from "../../protocol/frames.ts";
+import { logprobsOf } from "../../protocol/sampling.ts";
+import type { Batch, Part } from "./batch.ts";
+import { commitBlock, rounded } from "./commit.ts";
+import type { CostTable } from "./cost.ts";
+import { WASTE_SHARE } from "./plan.ts";
+import type { Sequence } from "./sequence.ts";
+
+/**
+ * Draws and commits the sequence's tokens; undefined while its prompt is not through. `row`: logits of a row of
+ * its slot. Afterwards the cache holds all of the text but the last id.
+ */
+export function settlePart(
+  part: Part,
+  batch: Batch,
+  costs: CostTable,
+  row: (index: number) => Float32Array,
+): TokensFrame | undefined {
+  const { sequence, fresh, hinted, foretold } = part;
+  if (sequence.finish || sequence.pendingIds > 0) return undefined;
+  const at = sequence.text.length;
+  const block = commitBlock(sequence, hinted, (k) => row(fresh - 1 + k));
+  sequence.cache!.truncate(Math.min(sequence.cache!.length, sequence.text.length - 1));
+  observe(part, block.ids);
+  keepLedger(part, block.accepted, batch, costs);
+  if (foretold && hinted.length > 0) sequence.count(foretold.source, hinted.length, block.accepted);
+  return {
+    type: "tokens",
+    stream: sequence.stream,
+    at,
+    ids: block.ids,
+    accepted: block.accepted,
+    ...(foretold && block.accepted > 0 ? { source: foretold.source } : {}),
+    ...(block.logprobs ? { logprobs: block.logprobs } : {}),
+  };
+}
+
+/** Adds the log probabilities of the prompt's ids that follow `rows` rows, the first of them at `position`. */
+export function scorePrompt(
+  sequence: Sequence,
+  position: number,
+  rows: number,
+  row: (index: number) => Float32Array,
+): void {
+  const { prompt, prompt_logprobs } = sequence.start;
+  for (let i = 0; i < rows && position + i + 1 < prompt.length; i++) {
+    sequence.promptLogprobs.push(rounded(logprobsOf(row(i), prompt[position + i + 1]!, prompt_logprobs!)));
+  }
+}
+
+/** A row that did not run still shows whether its id was right. */
+function observe({ sequence, foretold }: Part, ids: readonly number[]): void {
+  if (!foretold) return;
+  for (let k = 0; k < Math.min(ids.length, foretold.ids.length); k++) {
+    const came = foretold.ids[k] === ids[k];
+    sequence.acceptance.observe(foretold.source, k, came);
+    if (!came) return;
+  }
+}
+
+/** Credits what accepted ids saved and a share of plain time; debits what hint rows cost. */
+function keepLedger({ sequence, hinted }: Part, accepted: number, batch: Batch, costs: CostTable): void {
+  if (sequence.credit === undefined) return;
+  const slots = batch.parts.length;
+  const plainMs = costs.ms(slots, batch.baseRows) / slots;
+  const priceMs = costs.ms(slots, batch.rows) - costs.ms(slots, batch.rows - hinted.length);
+  sequence.credit += plainMs * (accepted + WASTE_SHARE) - priceMs;
+}

@@ -140,11 +140,7 @@ export class Scheduler {
   }
 
   /** Takes each sequence's tokens and lets the finished go. */
-  #settle(
-    { parts, ...batch }: Batch,
-    logits: StepLogits,
-    now: number,
-  ): Omit<StepReport, "ms" | "samplingMs"> {
+  #settle(batch: Batch, logits: StepLogits, now: number): Omit<StepReport, "ms" | "samplingMs"> {
     const drafted: Record<string, number> = {};
     const accepted: Record<string, number> = {};
     let tokens = 0;

@@ -1,72 +1,89 @@
 /**
- * Attention of one token over the positions up to its own, head by head:
+ * Attention of one token over the positions up to its own, all heads together, page after page of the cache:
  *   scores  = q · k / √headDim                 int8 × int8 per position
  *   weights = softmax(scores) · value scale    as bytes 0..127, one scale per page
- *   out     = weights · v                      int8 × int8 per page
+ *   out     = Σ weights · v                    int8 × int8 per page
  * Heads are grouped (GQA): heads / kvHeads query heads read the same keys and values.
  */
-import { KEY_ZERO, keyScalesOf, panelAt, quantiseHead, valueScalesOf, valuesOf } from "./cache";
+import { KEY_ZERO, keyScalesOf, keysOf, panelAt, quantiseHead, valueScalesOf, valuesOf } from "./cache";
 import { addScaled, dot, exp, largestLane, roundedEight, sumOfIntegers, sumOfLanes } from "./lanes";
 import { Model, PAGE } from "./model";
 
 const MASKED: f32 = -1e30;
+/** A query in scratch space: its bytes, then its scale (f32) and the start value that takes KEY_ZERO out (i32). */
+const QUERY_EXTRA_BYTES: usize = 16;
 
 /** `queries`: f32[heads][headDim], rotated; `out` likewise. Keys and values of `position` are in the cache already. */
 export function attend(model: Model, layer: i32, position: i32, queries: usize, out: usize): void {
   const headBytes = <usize>model.headDim << 2;
-  const group = model.heads / model.kvHeads;
-  for (let h = 0; h < model.heads; h++) {
-    attendHead(model, layer, h / group, position + 1, queries, out);
-    queries += headBytes;
-    out += headBytes;
-  }
-}
-
-function attendHead(model: Model, layer: i32, kvHead: i32, count: i32, query: usize, out: usize): void {
-  const headDim = model.headDim;
+  const count = position + 1;
   const pages = (count + PAGE - 1) / PAGE;
-  const bytes = model.headBytes;
-  const queryScale = f32x4.splat(quantiseHead(query, headDim, 127, 0, bytes) / sqrt<f32>(<f32>headDim));
-  const start = i32x4.splat(-KEY_ZERO * sumOfBytes(bytes, headDim));
+  const group = model.heads / model.kvHeads;
+  for (let h = 0; h < model.heads; h++) prepareQuery(queries + <usize>h * headBytes, model.headDim, queryAt(model, h));
 
   for (let page = 0; page < pages; page++) {
     const inPage = min(PAGE, count - page * PAGE);
-    const scores = model.scores + (<usize>(page * PAGE) << 2);
-    scorePage(panelAt(model, page, layer, kvHead), headDim, inPage, bytes, start, queryScale, scores);
+    const panel = panelAt(model, page, layer);
+    for (let kv = 0, h = 0; kv < model.kvHeads; kv++) {
+      for (const end = h + group; h < end; h++) scorePage(model, panel, kv, page, h, inPage);
+    }
   }
-  const largest = f32x4.splat(largestOf(model.scores, pages * PAGE));
-  let total = f32x4.splat(0);
+  for (let kv = 0, h = 0; kv < model.kvHeads; kv++) {
+    for (const end = h + group; h < end; h++) weigh(model, layer, kv, pages, h);
+  }
+  memory.fill(out, 0, <usize>model.heads * headBytes);
   for (let page = 0; page < pages; page++) {
-    const valueScales = valueScalesOf(panelAt(model, page, layer, kvHead), headDim);
-    const scores = model.scores + (<usize>(page * PAGE) << 2);
-    total = f32x4.add(total, weighPage(scores, largest, valueScales));
-    const scale = quantiseWeights(scores, model.weights + <usize>(page * PAGE));
-    store<f32>(model.scores + (<usize>page << 2), scale);
+    const panel = panelAt(model, page, layer);
+    for (let kv = 0, h = 0; kv < model.kvHeads; kv++) {
+      for (const end = h + group; h < end; h++) mixPage(model, panel, kv, page, h, out + <usize>h * headBytes);
+    }
   }
-  const share = f32x4.splat(<f32>1 / sumOfLanes(total));
-  for (let dim = 0; dim < headDim; dim += 16) mixValues(model, layer, kvHead, pages, dim, share, out + (<usize>dim << 2));
 }
 
+/** Scratch bytes of all queries. */
+export function queriesBytes(heads: i32, headDim: i32): usize {
+  return <usize>heads * (<usize>headDim + QUERY_EXTRA_BYTES);
+}
 @inline
-function sumOfBytes(at: usize, count: i32): i32 {
+function queryAt(model: Model, head: i32): usize {
+  return model.queries + <usize>head * (<usize>model.headDim + QUERY_EXTRA_BYTES);
+}
+/** Scores of a page and head: f32[PAGE]. */
+@inline
+function scoresAt(model: Model, page: i32, head: i32): usize {
+  return model.scores + (<usize>((page * model.heads + head) * PAGE) << 2);
+}
+/** Weights of a page and head: bytes[PAGE]. */
+@inline
+function weightsAt(model: Model, page: i32, head: i32): usize {
+  return model.weights + <usize>((page * model.heads + head) * PAGE);
+}
+
+function prepareQuery(from: usize, headDim: i32, to: usize): void {
+  const scale = quantiseHead(from, headDim, 127, 0, to);
   let sums = i32x4.splat(0);
-  for (let i: usize = 0; i < <usize>count; i += 16) {
-    sums = i32x4.add(sums, i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(v128.load(at + i))));
+  for (let i: usize = 0; i < <usize>headDim; i += 16) {
+    sums = i32x4.add(sums, i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(v128.load(to + i))));
   }
-  return sumOfIntegers(sums);
+  store<f32>(to + <usize>headDim, scale / sqrt<f32>(<f32>headDim));
+  store<i32>(to + <usize>headDim, -KEY_ZERO * sumOfIntegers(sums), 4);
 }
 
-/** Scores of a page's first `count` positions; the rest of the page is masked. Eight positions at a time. */
-@inline
-function scorePage(panel: usize, headDim: i32, count: i32, query: usize, start: v128, scale: v128, scores: usize): void {
+/** Scores of a page's first `count` positions, eight at a time; the rest of the page is masked. */
+function scorePage(model: Model, panel: usize, kvHead: i32, page: i32, head: i32, count: i32): void {
+  const headDim = model.headDim;
   const cellBytes = <usize>headDim << 2;
-  const end = query + <usize>headDim;
-  let scales = keyScalesOf(panel, headDim);
-  let cell = panel;
+  const query = queryAt(model, head);
+  const queryEnd = query + <usize>headDim;
+  const scale = v128.load32_splat(queryEnd);
+  const start = v128.load32_splat(queryEnd, 4);
+  const scores = scoresAt(model, page, head);
+  let scales = keyScalesOf(model, panel, kvHead);
+  let cell = keysOf(model, panel, kvHead);
   for (let p = 0; p < count; p += 8) {
     let near = start;
     let far = start;
-    for (let q = query, key = cell; q < end; q += 8, key += 32) {
+    for (let q = query, key = cell; q < queryEnd; q += 8, key += 32) {
       const four = v128.load32_splat(q);
       const next = v128.load32_splat(q, 4);
       near = dot(near, four, v128.load(key));
@@ -83,16 +100,36 @@ function scorePage(panel: usize, headDim: i32, count: i32, query: usize, start: 
   for (let p = count; p < PAGE; p++) store<f32>(scores + (<usize>p << 2), MASKED);
 }
 
+/** Turns one head's scores into weights: bytes per position, and per page a scale that is left at its scores. */
+function weigh(model: Model, layer: i32, kvHead: i32, pages: i32, head: i32): void {
+  let largest4 = f32x4.splat(MASKED);
+  for (let page = 0; page < pages; page++) {
+    largest4 = f32x4.pmax(largest4, largestOfPage(scoresAt(model, page, head)));
+  }
+  const largest = f32x4.splat(largestLane(largest4));
+  let total = f32x4.splat(0);
+  for (let page = 0; page < pages; page++) {
+    const valueScales = valueScalesOf(model, panelAt(model, page, layer), kvHead);
+    total = f32x4.add(total, exponentials(scoresAt(model, page, head), largest, valueScales));
+  }
+  const share = <f32>1 / sumOfLanes(total);
+  for (let page = 0; page < pages; page++) {
+    const scores = scoresAt(model, page, head);
+    const scale = roundWeights(scores, weightsAt(model, page, head));
+    store<f32>(scores, scale * share);
+  }
+}
+
 @inline
-function largestOf(at: usize, count: i32): f32 {
-  let largest = f32x4.splat(MASKED);
-  for (let i: usize = 0; i < <usize>count << 2; i += 16) largest = f32x4.pmax(largest, v128.load(at + i));
-  return largestLane(largest);
+function largestOfPage(scores: usize): v128 {
+  let largest = v128.load(scores);
+  for (let i: usize = 16; i < <usize>PAGE << 2; i += 16) largest = f32x4.pmax(largest, v128.load(scores + i));
+  return largest;
 }
 
 /** Turns a page's scores into e^(score − largest) · value scale; returns the sums of the exponentials, lane by lane. */
 @inline
-function weighPage(scores: usize, largest: v128, valueScales: usize): v128 {
+function exponentials(scores: usize, largest: v128, valueScales: usize): v128 {
   let total = f32x4.splat(0);
   for (let i: usize = 0; i < <usize>PAGE << 2; i += 16) {
     const score = v128.load(scores + i);
@@ -107,10 +144,8 @@ function weighPage(scores: usize, largest: v128, valueScales: usize): v128 {
 
 /** Rounds a page's weights to bytes 0..127; returns their scale. */
 @inline
-function quantiseWeights(weights: usize, to: usize): f32 {
-  let largest4 = f32x4.splat(0);
-  for (let i: usize = 0; i < <usize>PAGE << 2; i += 16) largest4 = f32x4.pmax(largest4, v128.load(weights + i));
-  const largest = largestLane(largest4);
+function roundWeights(weights: usize, to: usize): f32 {
+  const largest = largestLane(largestOfPage(weights));
   const factor = f32x4.splat(largest > 0 ? <f32>127 / largest : 0);
   for (let i: usize = 0; i < <usize>PAGE; i += 16) {
     const from = weights + (i << 2);
@@ -119,22 +154,19 @@ function quantiseWeights(weights: usize, to: usize): f32 {
   return largest / 127;
 }
 
-/** out[16 dimensions from `dim`] = share · Σ over pages of weights · values. */
-@inline
-function mixValues(model: Model, layer: i32, kvHead: i32, pages: i32, dim: i32, share: v128, out: usize): void {
-  const headDim = model.headDim;
-  const cellBytes = <usize>headDim << 2;
-  let total0 = f32x4.splat(0);
-  let total1 = total0;
-  let total2 = total0;
-  let total3 = total0;
-  for (let page = 0; page < pages; page++) {
-    let cell = valuesOf(panelAt(model, page, layer, kvHead), headDim) + (<usize>dim << 2);
+/** out[headDim] += a page's weights · values, sixteen dimensions at a time. */
+function mixPage(model: Model, panel: usize, kvHead: i32, page: i32, head: i32, out: usize): void {
+  const cellBytes = <usize>model.headDim << 2;
+  const weights = weightsAt(model, page, head);
+  const scale = v128.load32_splat(scoresAt(model, page, head));
+  const one = f32x4.splat(1);
+  const values = valuesOf(model, panel, kvHead);
+  for (let dims: usize = 0; dims < cellBytes; dims += 64) {
     let sum0 = i32x4.splat(0);
     let sum1 = sum0;
     let sum2 = sum0;
     let sum3 = sum0;
-    const weights = model.weights + <usize>(page * PAGE);
+    let cell = values + dims;
     for (let p: usize = 0; p < <usize>PAGE; p += 4) {
       const four = v128.load32_splat(weights + p);
       sum0 = dot(sum0, v128.load(cell), four);
@@ -143,15 +175,10 @@ function mixValues(model: Model, layer: i32, kvHead: i32, pages: i32, dim: i32, 
       sum3 = dot(sum3, v128.load(cell, 48), four);
       cell += cellBytes;
     }
-    const scale = v128.load32_splat(model.scores + (<usize>page << 2));
-    const one = f32x4.splat(1);
-    total0 = addScaled(total0, sum0, scale, one);
-    total1 = addScaled(total1, sum1, scale, one);
-    total2 = addScaled(total2, sum2, scale, one);
-    total3 = addScaled(total3, sum3, scale, one);
+    const to = out + dims;
+    v128.store(to, addScaled(v128.load(to), sum0, scale, one));
+    v128.store(to, addScaled(v128.load(to, 16), sum1, scale, one), 16);
+    v128.store(to, addScaled(v128.load(to, 32), sum2, scale, one), 32);
+    v128.store(to, addScaled(v128.load(to, 48), sum3, scale, one), 48);
   }
-  v128.store(out, f32x4.mul(total0, share));
-  v128.store(out, f32x4.mul(total1, share), 16);
-  v128.store(out, f32x4.mul(total2, share), 32);
-  v128.store(out, f32x4.mul(total3, share), 48);
 }

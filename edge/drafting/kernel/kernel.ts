@@ -6,7 +6,7 @@
  * two calls, which is how the host yields to other work; only one pass per model is under way at a time.
  */
 import { activationBytes, quantise } from "./activations";
-import { attend } from "./attention";
+import { attend, queriesBytes } from "./attention";
 import { pageBytes, storeKeysAndValues } from "./cache";
 import { embed as embedRow } from "./embedding";
 import { computeLogits, draw as drawToken } from "./head";
@@ -102,7 +102,7 @@ export function describeLayer(
 /** Places the scratch space of a described model at `at`. Returns where it ends: its size if `at` is 0. */
 export function placeScratchOf(model: Model, at: usize): usize {
   const widest = max(max(model.hidden, model.ffn), model.heads * model.headDim);
-  return placeScratch(model, at, align(activationBytes(widest)));
+  return placeScratch(model, at, align(activationBytes(widest)), queriesBytes(model.heads, model.headDim));
 }
 
 export function pageBytesOf(model: Model): usize {

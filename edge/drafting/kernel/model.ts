@@ -87,11 +87,11 @@ export class Model {
   narrowFloats: i32;
   /** Quantised activations of the pass (see activations.ts). */
   activations: usize;
-  /** f32[positions]: attention scores of one head; then one scale per page. */
+  /** Attention's scratch: quantised queries; f32 scores and byte weights [positions / PAGE][heads][PAGE]. */
+  queries: usize;
   scores: usize;
-  /** Attention weights as bytes, [positions]. */
   weights: usize;
-  /** One head's query, key or value as bytes. */
+  /** One head's key or value as bytes. */
   headBytes: usize;
   /** f32[head rows, padded]. */
   logits: usize;
@@ -165,7 +165,7 @@ export function placeDescription(at: usize, layers: i32): void {
 }
 
 /** Lays scratch space out from `at` for a described model. Returns the end. */
-export function placeScratch(model: Model, at: usize, activationBytesPerToken: usize): usize {
+export function placeScratch(model: Model, at: usize, activationBytesPerToken: usize, queriesBytes: usize): usize {
   const attended = model.heads * model.headDim;
   const projected = (model.heads + 2 * model.kvHeads) * model.headDim;
   model.wideFloats = max(projected, 2 * model.ffn);
@@ -177,8 +177,9 @@ export function placeScratch(model: Model, at: usize, activationBytesPerToken: u
   model.wide = cursor.take((<usize>BLOCK * model.wideFloats) << 2);
   model.narrow = cursor.take((<usize>BLOCK * model.narrowFloats) << 2);
   model.activations = cursor.take(<usize>BLOCK * activationBytesPerToken);
-  model.scores = cursor.take(<usize>model.positions << 2);
-  model.weights = cursor.take(<usize>model.positions);
+  model.queries = cursor.take(queriesBytes);
+  model.scores = cursor.take(<usize>(model.heads * model.positions) << 2);
+  model.weights = cursor.take(<usize>(model.heads * model.positions));
   model.headBytes = cursor.take(<usize>model.headDim);
   model.logits = cursor.take(<usize>model.head.paddedRows << 2);
   return cursor.at;

@@ -207,13 +207,17 @@ function attend(query: Float32Array, cache: readonly CachedHead[]): Float32Array
   });
   const largest = Math.max(...scores);
   const exponentials = scores.map((score) => referenceExp(f32(score - largest)));
+  // Lanes are summed within a page first.
   const totals = [0, 0, 0, 0];
+  for (let page = 0; page < scores.length; page += PAGE) {
+    const lanes = [0, 0, 0, 0];
+    sumOfLanes(exponentials.slice(page, page + PAGE), lanes);
+    for (let i = 0; i < 4; i++) totals[i] = f32(totals[i]! + lanes[i]!);
+  }
+  const share = f32(1 / sumOfLanes([], totals));
   const out = new Float32Array(query.length);
   for (let page = 0; page < scores.length; page += PAGE) {
     const inPage = exponentials.slice(page, page + PAGE);
-    const lanes = [0, 0, 0, 0];
-    sumOfLanes(inPage, lanes);
-    for (let i = 0; i < 4; i++) totals[i] = f32(totals[i]! + lanes[i]!);
     const weights = quantise(
       inPage.map((e, i) => f32(e * cache[page + i]!.value.scale)),
       127,
@@ -221,9 +225,8 @@ function attend(query: Float32Array, cache: readonly CachedHead[]): Float32Array
     for (let d = 0; d < out.length; d++) {
       let sum = 0;
       for (let i = 0; i < inPage.length; i++) sum += weights.quants[i]! * cache[page + i]!.value.quants[d]!;
-      out[d] = out[d]! + f32(sum * weights.scale);
+      out[d] = out[d]! + f32(sum * f32(weights.scale * share));
     }
   }
-  const share = f32(1 / sumOfLanes([], totals));
-  return out.map((v) => v * share);
+  return out;
 }

@@ -13,7 +13,7 @@ import { Processes } from "../../infra/start/processes.ts";
 import { waitUntilReady } from "../../infra/start/ready.ts";
 import { openSecrets } from "../../infra/start/secrets.ts";
 import { makeDraftFolder } from "../support/draft-folder.ts";
-import { temporaryFolder } from "../support/training.ts";
+import { temporaryFolder } from "../support/training-folder.ts";
 
 const WEIGHTS_BYTES = 30_000_000;
 let data: DataFolder;

@@ -1,6 +1,4 @@
-/** A training service in this process around the fake trainer, in a folder of its own. */
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+/** A training service in this process around the fake trainer. */
 import { join } from "node:path";
 import { isFinished, type Job } from "../../gpu-service/protocol/jobs.ts";
 import { JobFolders } from "../../gpu-service/training/jobs/folders.ts";
@@ -9,31 +7,6 @@ import { JobRunner, type RunnerParts } from "../../gpu-service/training/jobs/run
 import { JobStore } from "../../gpu-service/training/jobs/store.ts";
 import { localLauncher } from "../../gpu-service/training/launchers/local.ts";
 import { isRunning, processIdentity } from "../../gpu-service/training/launchers/process.ts";
-
-const TRAINER = join(import.meta.dirname, "fake-trainer.mjs");
-
-export const temporaryFolder = (): string => mkdtempSync(join(tmpdir(), "outrider-training-"));
-
-export type FakeRecipe = {
-  steps: number;
-  step_ms?: number;
-  die_at?: number;
-  refuse?: string;
-  no_release?: boolean;
-  hold?: boolean;
-};
-
-/** Writes recipes and an interpreter that runs the fake trainer; both are found again by `openService`. */
-export function prepareFolder(recipes: Record<string, FakeRecipe>, folder = temporaryFolder()): string {
-  mkdirSync(join(folder, "recipes"), { recursive: true });
-  for (const [name, recipe] of Object.entries(recipes)) {
-    writeFileSync(join(folder, "recipes", `${name}.json`), JSON.stringify(recipe));
-  }
-  const python = join(folder, "python");
-  writeFileSync(python, `#!/bin/sh\nexec "${process.execPath}" "${TRAINER}" "$@"\n`);
-  chmodSync(python, 0o755);
-  return folder;
-}
 
 export type Service = { store: JobStore; runner: JobRunner; folders: JobFolders; recipes: Recipes };
 

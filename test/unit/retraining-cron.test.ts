@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { type CronTick, idempotencyKey, postRetrainingJob } from "../../edge/retraining/cron.ts";
 import { trainingApi } from "../../gpu-service/training/api/app.ts";
-import { openService, prepareFolder } from "../support/training.ts";
+import { openService } from "../support/training.ts";
+import { prepareFolder } from "../support/training-folder.ts";
 
 const TOKEN = "a token of more than thirty-two bytes";
 const tick = (time: string, cron = "0 3 * * *"): CronTick => ({ cron, scheduledTime: Date.parse(time) });

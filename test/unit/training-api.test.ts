@@ -4,7 +4,8 @@ import { jobListSchema, jobSchema } from "../../gpu-service/protocol/jobs.ts";
 import { type ApiParts, trainingApi } from "../../gpu-service/training/api/app.ts";
 import { trainingMetrics } from "../../gpu-service/training/api/metrics.ts";
 import type { JobRunner } from "../../gpu-service/training/jobs/runner.ts";
-import { openService, prepareFolder, untilJob } from "../support/training.ts";
+import { openService, untilJob } from "../support/training.ts";
+import { prepareFolder } from "../support/training-folder.ts";
 
 const TOKEN = "a token of more than thirty-two bytes";
 const open: JobRunner[] = [];

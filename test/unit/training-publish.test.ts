@@ -15,7 +15,7 @@ import {
 import { makeDraftFolder } from "../support/draft-folder.ts";
 import { type FakeChannel, startFakeChannel } from "../support/fake-channel.ts";
 import { type FakeS3, startFakeS3 } from "../support/fake-s3.ts";
-import { temporaryFolder } from "../support/training.ts";
+import { temporaryFolder } from "../support/training-folder.ts";
 
 const ADMIN_SECRET = "an admin secret for tests";
 let s3: FakeS3;

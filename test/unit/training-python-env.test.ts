@@ -8,7 +8,7 @@ import {
   splitTorchPin,
   torchRequirements,
 } from "../../gpu-service/training/launchers/torch-build.ts";
-import { temporaryFolder } from "../support/training.ts";
+import { temporaryFolder } from "../support/training-folder.ts";
 
 /**
  * An interpreter made of shell: makes environments that hold itself, and a pip that notes what it is asked for.

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import type { JobRunner } from "../../gpu-service/training/jobs/runner.ts";
 import { isRunning, processIdentity } from "../../gpu-service/training/launchers/process.ts";
-import { type FakeRecipe, openService, prepareFolder, untilJob } from "../support/training.ts";
+import { openService, untilJob } from "../support/training.ts";
+import { type FakeRecipe, prepareFolder } from "../support/training-folder.ts";
 
 const open: JobRunner[] = [];
 afterEach(async () => {

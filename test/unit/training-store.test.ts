@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { JobStore } from "../../gpu-service/training/jobs/store.ts";
-import { temporaryFolder } from "../support/training.ts";
+import { temporaryFolder } from "../support/training-folder.ts";
 
 const job = (id: string, idempotency_key?: string) => ({
   id,

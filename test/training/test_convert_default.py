@@ -23,12 +23,12 @@ ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("OUTRIDER_DATA", ROOT / ".outrider"))
 GGUF = DATA / "cache/gguf/SmolLM2-135M-Instruct.Q4_1.gguf"
 PROMPTS: list[str] = json.loads((ROOT / "test/cases/convert-prompts.json").read_text())
-NEW_IDS = 32
+NEW_IDS = 24
 SLOTS = 4
 
 pytestmark = pytest.mark.skipif(
     not GGUF.is_file(),
-    reason=f"THE DEFAULT TARGET WAS NOT CHECKED AGAINST TRANSFORMERS: {GGUF} is missing; run: npm run models -- default",
+    reason=f"THE DEFAULT TARGET WAS NOT CHECKED AGAINST TRANSFORMERS: {GGUF} is missing; npm run models -- default",
 )
 
 

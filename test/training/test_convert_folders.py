@@ -129,7 +129,9 @@ Q_BIAS = "model.layers.0.self_attn.q_proj.bias"
 @pytest.mark.parametrize(
     ("mutate", "words"),
     [
-        pytest.param(_set(architectures=["MistralForCausalLM"], model_type="mistral"), "MistralForCausalLM", id="mistral"),
+        pytest.param(
+            _set(architectures=["MistralForCausalLM"], model_type="mistral"), "MistralForCausalLM", id="mistral"
+        ),
         pytest.param(_set(model_type="qwen2", architectures=None), "'qwen2'", id="qwen2"),
         pytest.param(_set(hidden_act="gelu"), "hidden_act 'gelu'", id="activation"),
         pytest.param(_set(attention_bias=True), "attention_bias", id="attention-bias"),
@@ -137,7 +139,9 @@ Q_BIAS = "model.layers.0.self_attn.q_proj.bias"
         pytest.param(_set(sliding_window=4096), "sliding_window", id="sliding-window"),
         pytest.param(_set(quantization_config={"quant_method": "gptq"}), "quantization_config", id="quantized"),
         pytest.param(_set(rope_parameters={"rope_type": "yarn", "factor": 4.0}), "'yarn'", id="yarn"),
-        pytest.param(_set(rope_parameters=None, rope_scaling={"type": "linear", "factor": 2.0}), "'linear'", id="linear"),
+        pytest.param(
+            _set(rope_parameters=None, rope_scaling={"type": "linear", "factor": 2.0}), "'linear'", id="linear"
+        ),
         pytest.param(_set(partial_rotary_factor=0.5), "partial_rotary_factor", id="partial-rope"),
         pytest.param(_set(num_key_value_heads=3), "cannot share 3", id="uneven-groups"),
         pytest.param(_set(head_dim=15), "head_dim 15", id="odd-head"),

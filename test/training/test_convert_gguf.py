@@ -48,7 +48,9 @@ def _interleaved(matrix: F32, heads: int) -> F32:
     return matrix.reshape(heads, 2, -1, matrix.shape[1]).swapaxes(1, 2).reshape(matrix.shape)
 
 
-def _write(path: Path, source: LlamaCheckpoint, qtype: GGMLQuantizationType = Q.F32, change: Change | None = None) -> Path:
+def _write(
+    path: Path, source: LlamaCheckpoint, qtype: GGMLQuantizationType = Q.F32, change: Change | None = None
+) -> Path:
     config = source.config
     writer = GGUFWriter(path, "llama")
     writer.add_block_count(config.layers)
@@ -62,7 +64,7 @@ def _write(path: Path, source: LlamaCheckpoint, qtype: GGMLQuantizationType = Q.
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(config.eos_ids[0])
     tokenizer = Tokenizer.from_str(source.tokenizer.tokenizer_json.decode())
-    tokens = [tokenizer.id_to_token(i) for i in range(config.vocab_size)]
+    tokens = [tokenizer.id_to_token(i) or "" for i in range(config.vocab_size)]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)

@@ -64,7 +64,9 @@ def test_weights_are_aligned_and_shared_by_all_graphs(checkpoint: LlamaCheckpoin
     offsets = []
     for slots in (1, 8):
         model = onnx.load(tmp_path / f"small/int8/slots-{slots}.onnx", load_external_data=False)
-        external = {t.name: {e.key: e.value for e in t.external_data} for t in model.graph.initializer if t.external_data}
+        external = {
+            t.name: {e.key: e.value for e in t.external_data} for t in model.graph.initializer if t.external_data
+        }
         assert all(int(at["offset"]) % 64 == 0 and at["location"] == "weights.bin" for at in external.values())
         assert external["head.quants"]["offset"] == external["embedding.quants"]["offset"]
         offsets.append({name: at["offset"] for name, at in external.items()})
@@ -130,7 +132,9 @@ def test_a_full_disk_leaves_what_was_there(
 def test_the_command_says_what_it_did_and_what_it_could_not(source: Path, tmp_path: Path) -> None:
     def convert(place: Path, formats: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "checkpoints", str(place), "--models", str(tmp_path), "--id", "small"]
-        return subprocess.run([*command, "--formats", formats], cwd=TRAINER, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [*command, "--formats", formats], cwd=TRAINER, capture_output=True, text=True, check=False
+        )
 
     done = convert(source, "fp32")
     assert (done.returncode, "wrote fp32" in done.stdout) == (0, True)

@@ -71,7 +71,9 @@ def read_gguf(path: Path, tokenizer: TokenizerFiles | None = None) -> LlamaCheck
         "files": {path.name: sha256_of(path)},
         "vocab_rows": rows,
     }
-    return LlamaCheckpoint(vocabulary_within(where, config, rows, tokenizer), tokenizer, _Tensors(config, tensors), source)
+    return LlamaCheckpoint(
+        vocabulary_within(where, config, rows, tokenizer), tokenizer, _Tensors(config, tensors), source
+    )
 
 
 class _Tensors:
@@ -96,7 +98,6 @@ class _Tensors:
             return None
         columns, rows = (int(n) for n in tensor.shape)
         blocks = np.ascontiguousarray(tensor.data).view(np.uint8).reshape(rows * columns // BLOCK, -1)
-
 
         def halves(at: int) -> F32:
             values = np.ascontiguousarray(blocks[:, at : at + 2]).view(np.float16).astype(np.float32)

@@ -86,7 +86,12 @@ def _post_processor(tokens: list[str], fields: dict[str, Any]) -> dict[str, Any]
     first = {"SpecialToken": {"id": tokens[bos], "type_id": 0}}
     text, pair = {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}
     special = {tokens[bos]: {"id": tokens[bos], "ids": [bos], "tokens": [tokens[bos]]}}
-    return {"type": "TemplateProcessing", "single": [first, text], "pair": [first, text, pair], "special_tokens": special}
+    return {
+        "type": "TemplateProcessing",
+        "single": [first, text],
+        "pair": [first, text, pair],
+        "special_tokens": special,
+    }
 
 
 def _tokenizer_config(tokens: list[str], fields: dict[str, Any]) -> bytes:
@@ -105,4 +110,6 @@ def _tokenizer_config(tokens: list[str], fields: dict[str, Any]) -> bytes:
         "clean_up_tokenization_spaces": False,
         "model_max_length": fields.get("llama.context_length"),
     }
-    return (json.dumps({k: v for k, v in config.items() if v is not None}, ensure_ascii=False, indent=2) + "\n").encode()
+    return (
+        json.dumps({k: v for k, v in config.items() if v is not None}, ensure_ascii=False, indent=2) + "\n"
+    ).encode()

@@ -126,8 +126,8 @@ def _weight_files(folder: Path) -> list[Path]:
         return [folder / SINGLE]
     if any(folder.glob("*.bin")) or any(folder.glob("*.pt*")):
         raise CheckpointError(
-            f"{folder}: only pickled weights (.bin, .pt); loading those runs code that they carry, so they are refused. "
-            f"Save the model as safetensors first"
+            f"{folder}: only pickled weights (.bin, .pt); loading those runs code that they carry, so they "
+            f"are refused. Save the model as safetensors first"
         )
     raise CheckpointError(f"{folder}: neither {SINGLE} nor {INDEX} is there")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from checkpoints.digest import sha256_of
-from checkpoints.llama import LlamaCheckpoint, Llama3Scaling, Rope
+from checkpoints.llama import Llama3Scaling, LlamaCheckpoint, Rope
 
 FORMAT_VERSION = 1
 CONVERTER_VERSION = 1  # raise it when the graphs change: folders of older converters are then made anew

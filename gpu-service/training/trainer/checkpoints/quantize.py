@@ -30,7 +30,7 @@ def pack(rows: QuantizedRows) -> U8:
     blocks = rows.quants.reshape(*rows.scales.shape, BLOCK)
     if rows.bits == 8:
         return blocks
-    packed: U8 = blocks[..., 0::2] | (blocks[..., 1::2] << 4)
+    packed: U8 = blocks[..., 0::2] | (blocks[..., 1::2] << np.uint8(4))
     return packed
 
 

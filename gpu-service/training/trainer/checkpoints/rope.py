@@ -10,12 +10,13 @@ from checkpoints.llama import F32, FrequencyFactors, Llama3Scaling, Rope
 def inverse_frequencies(rope: Rope, head_dim: int) -> F32:
     """f32 [head_dim / 2], scaling applied."""
     exponents = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
-    plain = (1.0 / np.power(np.float32(rope.theta), exponents)).astype(np.float32)
+    plain: F32 = np.asarray(1 / np.power(np.float32(rope.theta), exponents), np.float32)
     match rope.scaling:
         case None:
             return plain
         case FrequencyFactors(values):
-            return plain / np.asarray(values, np.float32)
+            divided: F32 = plain / np.asarray(values, np.float32)
+            return divided
         case Llama3Scaling() as scaling:
             return _llama3(plain, scaling)
 
@@ -29,7 +30,8 @@ def _llama3(plain: F32, scaling: Llama3Scaling) -> F32:
     blend = (scaling.original_context / wavelength - scaling.low_freq_factor) / span
     mixed = (1 - blend) * plain / scaling.factor + blend * plain
     slowed = np.where(wavelength > long_wave, plain / scaling.factor, mixed)
-    return np.where(wavelength < short_wave, plain, slowed).astype(np.float32)
+    frequencies: F32 = np.where(wavelength < short_wave, plain, slowed).astype(np.float32)
+    return frequencies
 
 
 def tables(rope: Rope, head_dim: int, context: int) -> tuple[F32, F32]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from checkpoints.graph import MICROSOFT, GraphBuilder
+from checkpoints.graph import MICROSOFT, Dims, GraphBuilder
 from checkpoints.llama import LlamaConfig
 from checkpoints.quantize import BLOCK
 from checkpoints.weights import FORMAT_BITS, VOCABULARY_BITS, Stored
@@ -108,7 +108,7 @@ class _SlotsGraph:
         v = self._split(g.node("Reshape", [values, per_kv_head]), f"v_{layer}")
         outputs = []
         for slot in range(self.slots):
-            dims = [f"S{slot}", config.kv_heads, config.head_dim]
+            dims: Dims = [f"S{slot}", config.kv_heads, config.head_dim]
             past_k = g.input(f"pk_{layer}_{slot}", "float32", dims)
             past_v = g.input(f"pv_{layer}_{slot}", "float32", dims)
             all_k = g.node("Concat", [past_k, k[slot]], axis=0)
@@ -129,7 +129,9 @@ class _SlotsGraph:
         """
         config, g = self.config, self.g
         if self.group == 1:
-            q = g.node("Concat", [q, g.constant("spare_row", np.zeros((1, config.heads, config.head_dim), np.float32))], axis=0)
+            q = g.node(
+                "Concat", [q, g.constant("spare_row", np.zeros((1, config.heads, config.head_dim), np.float32))], axis=0
+            )
         grouped = g.node("Reshape", [q, g.integers(-1, config.kv_heads, self.group, config.head_dim)])
         by_head = g.node("Transpose", [grouped], perm=[1, 0, 2, 3])
         q = g.node("Reshape", [by_head, g.integers(config.kv_heads, -1, config.head_dim)])

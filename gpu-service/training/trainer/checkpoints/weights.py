@@ -48,7 +48,7 @@ class WeightsWriter:
         """Write `array` at the next aligned offset."""
         self._write(bytes(-self._at % ALIGNMENT_BYTES))
         stored = Stored(name, str(array.dtype), array.shape, self._at, array.nbytes)
-        self._write(memoryview(np.ascontiguousarray(array)).cast("B"))
+        self._write(np.ascontiguousarray(array).data.cast("B"))
         return stored
 
     @property
@@ -102,7 +102,12 @@ def write_weights(
         names, prefix = layer_names(layer), f"layers.{layer}."
         for norm in ("attention_norm", "mlp_norm"):
             keep(out.add(prefix + norm, checkpoint.read(names[norm])))
-        for matrix, parts in (("qkv", ["q", "k", "v"]), ("output", ["output"]), ("gate_up", ["gate", "up"]), ("down", ["down"])):
+        for matrix, parts in (
+            ("qkv", ["q", "k", "v"]),
+            ("output", ["output"]),
+            ("gate_up", ["gate", "up"]),
+            ("down", ["down"]),
+        ):
             keep(*_matrix(checkpoint, prefix + matrix, [names[part] for part in parts], bits, out))
         progress(f"{weight_format}: layer {layer + 1} of {config.layers}")
     return store
@@ -130,9 +135,7 @@ def _vocabulary(checkpoint: LlamaCheckpoint, bits: int, out: WeightsWriter) -> l
     return [quants, scales, *_matrix(checkpoint, "head", [HEAD], bits, out)]
 
 
-def _matrix(
-    checkpoint: LlamaCheckpoint, name: str, sources: list[str], bits: int, out: WeightsWriter
-) -> list[Stored]:
+def _matrix(checkpoint: LlamaCheckpoint, name: str, sources: list[str], bits: int, out: WeightsWriter) -> list[Stored]:
     """One matrix made of the rows of one or more tensors."""
     if bits == 32:
         rows = np.concatenate([checkpoint.read(source) for source in sources])

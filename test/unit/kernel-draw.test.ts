@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { DraftEngine } from "../../edge/drafting/model/index.ts";
 import { gumbel, noiseBits, positionKey } from "../../gpu-service/protocol/noise.ts";
+import golden from "../cases/sampling.json" with { type: "json" };
 import { engineOf } from "../support/draft-engine.ts";
 import { type ImagePlan, randomImage, SMALL, xorshift } from "../support/draft-image.ts";
 
@@ -71,6 +72,38 @@ test("noise equals the contract's, bit for bit", async () => {
     const [position, token] = [random() >>> (i % 32), random() >>> 14];
     const noise = kernel.noise(Number(seed & 0xffff_ffffn), Number(seed >> 32n), position, token);
     expect(noise).toBe(gumbel(noiseBits(positionKey(seed, position), token)));
+  }
+});
+
+test("noise and draws equal the golden vectors that all languages share", async () => {
+  const rows = golden.draws[0]!.logits.length;
+  const shape = { ...SMALL, vocab: rows };
+  const engine = await warmEngine({ shape, head: { rows, tied: false, short: false }, type: "int8" });
+  for (const { seed, position, token, gumbel: expected } of golden.noise) {
+    const bits = BigInt(seed);
+    const noise = engine.kernel.noise(Number(bits & 0xffff_ffffn), Number(bits >> 32n), position, token);
+    expect(noise).toBe(expected);
+  }
+  const plain = golden.draws.filter(
+    ({ sampling: s, logits }) =>
+      logits.length === rows &&
+      s.top_p === 1 &&
+      s.top_k === 0 &&
+      s.min_p === 0 &&
+      s.presence_penalty === 0 &&
+      s.frequency_penalty === 0 &&
+      s.logit_bias.length === 0,
+  );
+  expect(plain.length).toBeGreaterThan(10);
+  for (const { sampling, position, logits, token } of plain) {
+    const drawn = drawnBy(
+      engine,
+      Float32Array.from(logits),
+      sampling.temperature,
+      BigInt(sampling.seed),
+      position,
+    );
+    expect(drawn.id).toBe(token);
   }
 });
 

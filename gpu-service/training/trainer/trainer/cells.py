@@ -27,9 +27,10 @@ def pack(quants: Tensor, scales: Tensor, bits: int) -> bytes:
     s = np.pad(bfloat16_bits(scales), ((0, padding), (0, 0)))
     blocks = q.astype(np.uint8).reshape(-1, ROWS, columns // COLUMNS, COLUMNS).transpose(0, 2, 1, 3)
     # [..., 16 rows, quads, 4 columns] to [..., quads, 16 rows, 4 columns]
-    quads = blocks.reshape(*blocks.shape[:3], COLUMNS // 4, 4).swapaxes(2, 3)
-    stored: NDArray[np.uint8] = quads[:, :, :4] | (quads[:, :, 4:] << 4) if bits == 4 else quads
-    body = stored.reshape(*blocks.shape[:2], -1)
+    quads: NDArray[np.uint8] = blocks.reshape(*blocks.shape[:3], COLUMNS // 4, 4).swapaxes(2, 3)
+    if bits == 4:
+        quads = np.bitwise_or(quads[:, :, :4], np.left_shift(quads[:, :, 4:], np.uint8(4)))
+    body = quads.reshape(*blocks.shape[:2], -1)
     tail = s.reshape(-1, ROWS, columns // COLUMNS).transpose(0, 2, 1)
     tail_bytes = np.ascontiguousarray(tail).view(np.uint8)
     image: bytes = np.concatenate([body, tail_bytes], -1).tobytes()

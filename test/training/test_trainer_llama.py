@@ -1,0 +1,84 @@
+"""Our Llama against transformers': the same folder, the same logits."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from trainer.checkpoint import read_model, write_model
+from trainer.errors import TrainerError
+from trainer.llama import Cache, Llama, LlamaConfig
+from trainer.rope import Rope, RopeScaling
+from transformers import LlamaForCausalLM
+
+SMALL = LlamaConfig(layers=2, hidden=64, heads=4, kv_heads=2, head_dim=16, ffn=96, vocab=97, context=64)
+SHAPES = {
+    "grouped queries": SMALL,
+    "one head per head": replace(SMALL, kv_heads=4),
+    "one key head": replace(SMALL, kv_heads=1),
+    "untied": replace(SMALL, tied=False),
+    "head dimension of its own": replace(SMALL, head_dim=32),
+    "llama 3 positions": replace(SMALL, rope=Rope(500_000.0, RopeScaling(8.0, 1.0, 4.0, 16))),
+}
+
+
+def random_model(config: LlamaConfig, seed: int = 0) -> Llama:
+    torch.manual_seed(seed)
+    model = Llama(config)
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, mean=0.0 if weight.dim() == 2 else 1.0, std=0.15)
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_logits_equal_transformers(name: str, tmp_path: Path) -> None:
+    model = random_model(SHAPES[name])
+    write_model(model, tmp_path, [2], torch.float32)
+    theirs = LlamaForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    ids = torch.randint(0, 97, (3, 48), generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        wanted = theirs(ids).logits
+        assert (read_model(tmp_path)(ids) - wanted).abs().max() < 1e-5
+        assert wanted.abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("name", ["grouped queries", "llama 3 positions"])
+def test_decoding_with_a_cache_equals_the_whole_pass(name: str) -> None:
+    """Rows of unequal length, padded on the left, in two pieces and then one id at a time."""
+    model = random_model(SHAPES[name])
+    rows = [torch.arange(5, 25), torch.arange(40, 52)]
+    longest = 20
+    pad = torch.tensor([longest - len(row) for row in rows])
+    padded = torch.stack([torch.cat((torch.zeros(longest - len(row), dtype=torch.long), row)) for row in rows])
+    cache = Cache(model.c, pad, longest + 4, torch.float32)
+    model.decode(padded[:, :9], cache, 0)
+    states = [model.decode(padded[:, 9:], cache, 9)]
+    more = torch.tensor([[3, 4, 5], [6, 7, 8]])
+    states += [model.decode(more[:, i : i + 1], cache, longest + i) for i in range(3)]
+    with torch.inference_mode():
+        for index, row in enumerate(rows):
+            wanted = model.hidden(torch.cat((row, more[index]))[None])[0, -4:]
+            got = torch.stack([state[index] for state in states])
+            assert (got - wanted).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"model_type": "gpt2"}, "model_type"),
+        ({"attention_bias": True}, "attention_bias"),
+        ({"hidden_act": "gelu"}, "hidden_act"),
+        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "yarn"),
+        ({"hidden_size": None}, "hidden_size"),
+        ({"intermediate_size": 128}, "gate_proj"),
+        ({"num_hidden_layers": 3}, "layers.2"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(change: dict, named: str, tmp_path: Path) -> None:
+    write_model(random_model(SMALL), tmp_path, [2])
+    path = tmp_path / "config.json"
+    config = {**json.loads(path.read_text()), **change}
+    path.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+    with pytest.raises(TrainerError, match=named):
+        read_model(tmp_path)

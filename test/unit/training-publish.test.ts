@@ -190,6 +190,25 @@ test("after a rotation old releases stay trusted until their key is revoked", as
   expect((await publisher.show("new")).keyId).toBe(newKey);
 });
 
+test("a channel whose record a revoked key has signed can be moved on", async () => {
+  await publisher.importRelease(makeDraftFolder("old"));
+  const oldKey = (await openSigningKeys(keysFolder)).id;
+  await rotateSigningKey(keysFolder);
+  await revokeKey(keysFolder, oldKey);
+  publisher.close();
+  publisher = await open();
+  await expect(publisher.channels.read("tiny")).rejects.toThrow(
+    `signed by key ${oldKey}, which is not trusted`,
+  );
+  await expect(publisher.channels.rollback("tiny")).rejects.toThrow(oldKey);
+  await publisher.publishJob(makeDraftFolder("x", "new"), "new");
+  expect(await publisher.channels.read("tiny")).toMatchObject({
+    sequence: 2,
+    current: { release: "new" },
+    previous: null,
+  });
+});
+
 test("a target's text assets are published with its template and special tokens", async () => {
   const folder = join(temporaryFolder(), "tiny");
   mkdirSync(folder);

@@ -21,8 +21,10 @@ export type ChannelsOptions = Pick<PublishingConfig, "EDGE_URL" | "ADMIN_SECRET"
   keys: SigningKeys;
   wait?: (ms: number) => Promise<unknown>;
 };
+/** What stands at the edge. Without a record, `problem` says why there is none that can be trusted. */
+type State = { sequence: number; record: ChannelRecord | null; problem: string | null };
 /** Returns the record to put in place of the one now there; null when nothing is to change. */
-type Change = (now: ChannelRecord | null) => ChannelRecord | null;
+type Change = (now: State) => ChannelRecord | null;
 
 export class Channels {
   readonly #options: ChannelsOptions;
@@ -35,61 +37,64 @@ export class Channels {
 
   /** Null before the first record. Throws PublishError when its signature is not of a trusted key. */
   async read(target: string, signal?: AbortSignal): Promise<ChannelRecord | null> {
-    const response = await this.#request("GET", target, undefined, signal);
-    if (response.status === 404) return null;
-    if (!response.ok) throw await this.#refusal(target, response);
-    const opened = await openEnvelope(
-      "channel",
-      await response.json().catch(() => null),
-      this.#options.keys.trusted,
-      channelRecordSchema,
-    );
-    if (!opened.ok) throw new PublishError(`channel ${target}: ${opened.message}`);
-    return opened.value;
+    const { record, problem } = await this.#state(target, signal);
+    if (problem !== null) throw new PublishError(problem);
+    return record;
   }
 
-  /** Makes a release current; what was current becomes previous. `onlyFirst`: only where there is no record yet. */
+  /**
+   * Makes a release current; what was current becomes previous. `onlyFirst`: only where there is no record yet.
+   * A record that a revoked key has signed is replaced like none: its releases are not to be trusted either.
+   */
   promote(release: Published, options: { onlyFirst?: boolean; signal?: AbortSignal } = {}): Promise<boolean> {
     const { id, target, manifestSha256 } = release;
-    return this.#swap(target, options.signal, (now) => {
-      if (now && (options.onlyFirst || now.current.release === id)) return null;
+    return this.#swap(target, options.signal, ({ record, sequence }) => {
+      if (record && (options.onlyFirst || record.current.release === id)) return null;
       return {
         target,
-        sequence: (now?.sequence ?? 0) + 1,
+        sequence: sequence + 1,
         current: { release: id, manifest_sha256: manifestSha256 },
         canary: null,
-        previous: now?.current ?? null,
+        previous: record?.current ?? null,
       };
     });
   }
 
   /** Makes the previous release current again, by a new record. */
   rollback(target: string): Promise<boolean> {
-    return this.#swap(target, undefined, (now) => {
-      if (!now?.previous)
+    return this.#swap(target, undefined, ({ record, sequence, problem }) => {
+      if (problem !== null) throw new PublishError(problem);
+      if (!record?.previous)
         throw new PublishError(`channel ${target}: there is no previous release to go back to`);
-      return {
-        ...now,
-        sequence: now.sequence + 1,
-        current: now.previous,
-        canary: null,
-        previous: now.current,
-      };
+      const { current, previous } = record;
+      return { target, sequence: sequence + 1, current: previous, canary: null, previous: current };
     });
   }
 
   /** True when the channel was changed. Reads again when somebody else was faster. */
   async #swap(target: string, signal: AbortSignal | undefined, change: Change): Promise<boolean> {
     for (let attempt = 0; attempt < SWAP_TRIES; attempt++) {
-      const now = await this.read(target, signal);
+      const now = await this.#state(target, signal);
       const next = change(now);
       if (next === null) return false;
       const envelope = await this.#options.keys.seal("channel", JSON.stringify(next));
-      const response = await this.#request("PUT", target, { envelope, sequence: now?.sequence ?? 0 }, signal);
+      const response = await this.#request("PUT", target, { envelope, sequence: now.sequence }, signal);
       if (response.ok) return true;
       if (response.status !== 412) throw await this.#refusal(target, response);
     }
     throw new PublishError(`channel ${target}: changed under us ${SWAP_TRIES} times; try again`);
+  }
+
+  async #state(target: string, signal: AbortSignal | undefined): Promise<State> {
+    const response = await this.#request("GET", target, undefined, signal);
+    if (response.status === 404) return { sequence: 0, record: null, problem: null };
+    if (!response.ok) throw await this.#refusal(target, response);
+    const body: unknown = await response.json().catch(() => null);
+    const opened = await openEnvelope("channel", body, this.#options.keys.trusted, channelRecordSchema);
+    if (opened.ok) return { sequence: opened.value.sequence, record: opened.value, problem: null };
+    const sequence = Number(/^(?:W\/)?"(\d+)"$/.exec(response.headers.get("etag") ?? "")?.[1]);
+    if (!Number.isSafeInteger(sequence)) throw new PublishError(`channel ${target}: no sequence in its ETag`);
+    return { sequence, record: null, problem: `channel ${target}: ${opened.message}` };
   }
 
   /** Waits out an edge that restarts. A PUT sent twice meets 412 the second time and is then found done. */

@@ -1,5 +1,5 @@
 /** A link of the request's own: one WebSocket, one sequence on it. */
-import { type EdgeFrame, PROTOCOL_VERSION, parseVerifierFrame } from "../../gpu-service/protocol/frames.ts";
+import { type EdgeFrame, PROTOCOL_VERSION } from "../../gpu-service/protocol/frames.ts";
 import { type LinkKey, MAX_TOKEN_LIFETIME_S, signToken } from "../../gpu-service/protocol/token.ts";
 import {
   LinkError,
@@ -8,6 +8,7 @@ import {
   type SequenceSink,
   type VerifierLink,
 } from "./link.ts";
+import { readVerifierFrame } from "./read-frame.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const STREAM = 1;
@@ -71,7 +72,7 @@ function listen(socket: WebSocket, sink: SequenceSink): Sequence {
   socket.addEventListener("message", (event) => {
     if (!live) return;
     if (typeof event.data !== "string") return breakOff("the verifier sent a binary message");
-    const parsed = parseVerifierFrame(event.data);
+    const parsed = readVerifierFrame(event.data);
     if (!parsed.ok) return breakOff(`the verifier sent a bad ${parsed.message}`);
     const { frame } = parsed;
     const ends = frame.type === "done" || frame.type === "error";

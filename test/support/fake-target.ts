@@ -62,10 +62,14 @@ export class FakeTarget implements TargetModel {
   /** Slots' row counts of each step. */
   readonly steps: number[][] = [];
   openCaches = 0;
+  /** Milliseconds by `stepMs`, all steps together: the clock of a scheduler under test. */
+  elapsedMs = 0;
+  readonly #stepMs: (slots: number, rows: number) => number;
 
-  constructor(context: number, maxSlots: number) {
+  constructor(context: number, maxSlots: number, stepMs: (slots: number, rows: number) => number = () => 10) {
     this.context = context;
     this.maxSlots = maxSlots;
+    this.#stepMs = stepMs;
   }
 
   openCache(): Cache {
@@ -74,7 +78,12 @@ export class FakeTarget implements TargetModel {
   }
 
   async run(slots: readonly SlotRows[]): Promise<StepLogits> {
-    this.steps.push(slots.map((s) => s.ids.length));
+    const rows = slots.map((s) => s.ids.length);
+    this.steps.push(rows);
+    this.elapsedMs += this.#stepMs(
+      slots.length,
+      rows.reduce((a, b) => a + b),
+    );
     const logits = slots.map(({ cache, ids, firstLogitRow }) => {
       const fake = cache as FakeCache;
       if (!fake.open || ids.length === 0) throw new Error("bad slot");

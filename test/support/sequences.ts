@@ -29,15 +29,15 @@ export const startFrame = (stream: number, prompt: number[], more: Partial<Start
 });
 
 /** Extra rows are nearly free: hints are run whenever they are there. */
-export const CHEAP_ROWS = new CostTable([
-  { slots: 1, rows: 1, ms: 10 },
-  { slots: 1, rows: 65, ms: 11 },
-]);
+const cheapRows = () =>
+  new CostTable([
+    { slots: 1, rows: 1, ms: 10 },
+    { slots: 1, rows: 65, ms: 11 },
+  ]);
 
 export function schedulerFor(model: FakeTarget, more: Partial<SchedulerOptions> = {}): Scheduler {
-  let clock = 0;
-  const now = () => ++clock;
-  const usual = { slots: 4, queueLimit: 16, queueTimeoutMs: 1e9, costs: CHEAP_ROWS, now };
+  const now = () => model.elapsedMs;
+  const usual = { slots: 4, queueLimit: 16, queueTimeoutMs: 1e9, costs: cheapRows(), now };
   return new Scheduler(model, { ...usual, ...more });
 }
 

@@ -26,6 +26,19 @@ describe("the cost table", () => {
     expect(table.ms(3, 3)).toBe(20);
     expect(table.ms(2, 8)).toBe(28);
   });
+  it("learns how shapes compare, whatever the machine's pace", () => {
+    const learnt = alone([1, 10], [4, 11]);
+    for (let i = 0; i < 400; i++) {
+      learnt.observe(1, 1, 30);
+      learnt.observe(1, 4, 60);
+    }
+    expect(learnt.ms(1, 4) / learnt.ms(1, 1)).toBeCloseTo(2, 1);
+  });
+  it("learns nothing about shapes from a machine that is slow in all", () => {
+    const learnt = alone([1, 10], [4, 20]);
+    for (let i = 0; i < 400; i++) learnt.observe(1, 1, 50);
+    expect(learnt.ms(1, 4) / learnt.ms(1, 1)).toBeGreaterThan(1.5);
+  });
   it("of no points is refused", () => expect(() => new CostTable([])).toThrow("no point"));
 });
 
@@ -84,9 +97,10 @@ describe("acceptance", () => {
 
 describe("the ledger", () => {
   /** Milliseconds of a whole run by the cost table. */
-  const costs = alone([1, 10], [2, 11], [8, 20]);
+  const truth = () => alone([1, 10], [2, 11], [8, 20]);
   async function run(hints: (done: number, output: number[]) => number[]) {
-    const model = new FakeTarget(1000, 1);
+    const costs = truth();
+    const model = new FakeTarget(1000, 1, (slots, rows) => truth().ms(slots, rows));
     const scheduler = schedulerFor(model, { costs });
     const start = startFrame(1, [1, 2], { max_tokens: 400 });
     const output = reference(start, 1000);
@@ -101,7 +115,7 @@ describe("the ledger", () => {
       frames.push(...scheduler.takeFrames());
     }
     expect(idsOf(frames, 1, 2)).toEqual(output);
-    return model.steps.reduce((sum, [rows]) => sum + costs.ms(1, rows!), 0) / (400 * 10);
+    return model.steps.reduce((sum, [rows]) => sum + truth().ms(1, rows!), 0) / (400 * 10);
   }
 
   it("hints that are always wrong cost at most 2%", async () => {

@@ -1,41 +1,76 @@
-/** What a step costs: milliseconds by sequences and rows, measured at load, linear between the points. */
+/**
+ * What a step costs: milliseconds by sequences and rows, linear between the points.
+ *
+ * Points are measured at load, when a machine may be busy with other things, so they are corrected by every step
+ * that runs. Only the cost of one shape against another matters for planning: how fast the machine is as a whole
+ * just now goes into a common pace, and a point moves by what is left.
+ */
 
 export type CostPoint = { slots: number; rows: number; ms: number };
+
+/** Weight of one step in the pace, and in its points. */
+const PACE_GAIN = 0.2;
+const POINT_GAIN = 0.02;
+/** A step further off than this factor was disturbed: it counts as if it had been no further. */
+const MOST_DEVIATION = Math.log(1.5);
 
 export class CostTable {
   /** Points of each graph width, by rows. */
   readonly #widths: { slots: number; points: CostPoint[] }[];
+  /** Logarithm of how much slower than the table the machine is just now. */
+  #pace = 0;
 
-  /** Throws if there is no point. Times are made never to fall with rows: a dip is noise. */
+  /** Throws if there is no point. */
   constructor(points: readonly CostPoint[]) {
     if (points.length === 0) throw new Error("cost table: no point measured");
     const widths = [...new Set(points.map((p) => p.slots))].sort((a, b) => a - b);
     this.#widths = widths.map((slots) => {
       const own = points.filter((p) => p.slots === slots).sort((a, b) => a.rows - b.rows);
-      let least = 0;
-      return {
-        slots,
-        points: own.map((p) => {
-          least = Math.max(least, p.ms);
-          return { ...p, ms: least };
-        }),
-      };
+      return { slots, points: neverFalling(own.map((p) => ({ ...p }))) };
     });
   }
 
   /** Milliseconds of a step with `slots` sequences and `rows` rows in all. */
   ms(slots: number, rows: number): number {
-    const width = this.#widths.find((w) => w.slots >= slots) ?? this.#widths[this.#widths.length - 1]!;
-    const points = width.points;
+    const points = this.#pointsOf(slots);
     const first = points[0]!;
     if (rows <= first.rows || points.length === 1) return first.ms * Math.max(1, rows / first.rows);
-    let i = 1;
-    while (i < points.length - 1 && points[i]!.rows < rows) i++;
-    const [low, high] = [points[i - 1]!, points[i]!];
+    const [low, high] = around(points, rows);
     return low.ms + ((high.ms - low.ms) * (rows - low.rows)) / (high.rows - low.rows);
   }
 
-  toPoints(): CostPoint[] {
-    return this.#widths.flatMap((w) => w.points);
+  /** A step with so many sequences and rows took `ms`. */
+  observe(slots: number, rows: number, ms: number): void {
+    const points = this.#pointsOf(slots);
+    const off = clamp(Math.log(ms / this.ms(slots, rows)) - this.#pace, MOST_DEVIATION);
+    this.#pace += PACE_GAIN * off;
+    const [low, high] = around(points, rows);
+    const share = clamp((rows - low.rows) / (high.rows - low.rows || 1), 1);
+    low.ms *= Math.exp(POINT_GAIN * off * (1 - Math.max(0, share)));
+    high.ms *= Math.exp(POINT_GAIN * off * Math.max(0, share));
+    neverFalling(points);
+  }
+
+  #pointsOf(slots: number): CostPoint[] {
+    return (this.#widths.find((w) => w.slots >= slots) ?? this.#widths[this.#widths.length - 1]!).points;
   }
 }
+
+/** The two points between which `rows` lie, or the outermost two. */
+function around(points: readonly CostPoint[], rows: number): [CostPoint, CostPoint] {
+  let i = Math.min(1, points.length - 1);
+  while (i < points.length - 1 && points[i]!.rows < rows) i++;
+  return [points[Math.max(0, i - 1)]!, points[i]!];
+}
+
+/** More rows never cost less: a dip is noise. */
+function neverFalling(points: CostPoint[]): CostPoint[] {
+  let least = 0;
+  for (const point of points) {
+    point.ms = Math.max(point.ms, least);
+    least = point.ms;
+  }
+  return points;
+}
+
+const clamp = (x: number, most: number): number => Math.max(-most, Math.min(most, x));

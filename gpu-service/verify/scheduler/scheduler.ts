@@ -74,6 +74,7 @@ export class Scheduler {
     const ran = this.#options.now();
     const outcome = this.#settle(batch, logits, ran);
     const ended = this.#options.now();
+    this.#options.costs.observe(batch.parts.length, batch.rows, ran - started);
     return { ...outcome, ms: ended - started, samplingMs: ended - ran };
   }
 

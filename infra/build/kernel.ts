@@ -4,7 +4,7 @@
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -37,6 +37,7 @@ export async function buildKernel(): Promise<boolean> {
 
 /** What is compiled: the sources with their marked loops written out. */
 async function writeUnrolled(): Promise<void> {
+  await rm(UNROLLED, { recursive: true, force: true });
   await mkdir(UNROLLED, { recursive: true });
   for (const name of await sourceNames()) {
     await writeFile(join(UNROLLED, name), unrollLoops(await readFile(join(KERNEL, name), "utf8")));

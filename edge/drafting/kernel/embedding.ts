@@ -1,6 +1,6 @@
 /** One row of the embedding, back to floats. */
+import { cellBytes, INT4_QUANTS_BYTES, INT8_QUANTS_BYTES } from "./cells";
 import { Matrix } from "./model";
-import { cellBytes, INT4_QUANTS_BYTES, INT8_QUANTS_BYTES } from "./products";
 
 /** out: f32[columns]. `row` must be a row of the matrix. */
 export function embed(matrix: Matrix, row: i32, out: usize): void {

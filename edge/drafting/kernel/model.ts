@@ -10,7 +10,7 @@ export const BLOCK: i32 = 16;
 /** Positions in one page of the KV pool; also the group of positions whose attention weights share a scale. */
 export const PAGE: i32 = 32;
 
-/** A quantised matrix [rows][columns], stored in cells of 16 rows × 32 columns (see products.ts). */
+/** A quantised matrix [rows][columns], stored in cells of 16 rows × 32 columns (see cells.ts). */
 @unmanaged
 export class Matrix {
   at: usize;
@@ -142,7 +142,7 @@ export function align(at: usize): usize {
 }
 
 export function descriptionSize(layers: i32): usize {
-  const matrices = (2 + 4 * <usize>layers) * align(offsetof<Matrix>());
+  const matrices = <usize>(2 + 4 * layers) * align(offsetof<Matrix>());
   return align(offsetof<Model>()) + align(offsetof<Choice>()) + align(<usize>layers * offsetof<Layer>()) + matrices;
 }
 

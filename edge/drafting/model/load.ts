@@ -2,7 +2,8 @@
 
 import type { Hasher } from "./digest.ts";
 import { DEFAULT_OPTIONS, DraftEngine, type EngineOptions, type NoMemory } from "./engine.ts";
-import { checkContent, type ImageError, parseImage } from "./image.ts";
+import { parseImage } from "./image.ts";
+import { checkContent, type ImageError } from "./image-checks.ts";
 import type { DraftMemory, Region } from "./memory.ts";
 
 export type LoadError =

@@ -48,7 +48,8 @@ export function makeWorker(
   async function run(command: Command, bucket: R2Bucket): Promise<unknown> {
     switch (command.do) {
       case "load": {
-        vocabulary = command.shape.shape.vocab;
+        // The prototype has no short head: its model knows only as many ids as the head has rows.
+        vocabulary = command.shape.head.rows;
         const loaded = await loadFromBucket(kernel, bucket, command);
         ours = loaded.engine;
         return loaded.figures;

@@ -47,10 +47,9 @@ describe("a hint on the committed path", () => {
   it("joins what was hinted before on the same path", () => {
     expect(given([1], hint(0, 1, [2, 3]), hint(0, 3, [4])).next()).toEqual([2, 3, 4]);
   });
-  it("names one source: what another source foretold comes in a later step", () => {
-    const t = given([1], hint(0, 1, [2]), hint(0, 2, [3], { source: "lookup" }));
-    expect(t.store.next(1, 8)).toEqual({ ids: [2], source: "model" });
-    expect(t.say(2).store.next(2, 8)).toEqual({ ids: [3], source: "lookup" });
+  it("may go on with another source's: each id names its own", () => {
+    const t = given([1], hint(0, 1, [2]), hint(0, 2, [3, 4], { source: "lookup" }));
+    expect(t.store.next(1, 8)).toEqual({ ids: [2, 3, 4], sources: ["model", "lookup", "lookup"] });
   });
   it("is bounded in how far ahead it may lie", () => {
     const t = given([1], hint(0, 1 + MAX_WAITING_IDS, [9]));

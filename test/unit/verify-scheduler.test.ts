@@ -145,6 +145,29 @@ describe("steps", () => {
     expect(frames.at(-1)).toMatchObject({ type: "done", reason: "stop" });
   });
 
+  it("say in a frame for each source what it had foretold", async () => {
+    const scheduler = schedulerFor(new FakeTarget(CONTEXT, 1));
+    scheduler.accept(startFrame(1, prompt, { max_tokens: 40 }));
+    const frames: VerifierFrame[] = [];
+    while (!scheduler.idle) {
+      const n = idsOf(frames, 1, 3).length;
+      const hint = { type: "hint" as const, stream: 1, path: n };
+      if (n < 36) {
+        scheduler.accept({ ...hint, at: 3 + n, ids: output.slice(n, n + 2), source: "model" });
+        scheduler.accept({ ...hint, at: 5 + n, ids: output.slice(n + 2, n + 4), source: "lookup" });
+      }
+      await scheduler.step();
+      frames.push(...scheduler.takeFrames());
+    }
+    expect(idsOf(frames, 1, 3)).toEqual(output);
+    expect(frames).toContainEqual(expect.objectContaining({ source: "model", accepted: 2 }));
+    const both = frames.find((f) => f.type === "tokens" && f.source === "lookup" && f.accepted === 2);
+    expect(both?.type === "tokens" && both.ids).toHaveLength(3);
+    const done = frames.at(-1);
+    expect(done?.type === "done" && done.counts.accepted.lookup?.slice(0, 2)).toEqual([0, 0]);
+    expect(done?.type === "done" && done.counts.accepted.lookup?.[2]).toBeGreaterThan(0);
+  });
+
   it("ignore hints where drafts are off", async () => {
     const model = new FakeTarget(CONTEXT, 1);
     const scheduler = schedulerFor(model);

@@ -78,7 +78,7 @@ function offerOf({ sequence, foretold }: Part, slots: number, baseRows: number, 
   sequence.credit ??= (costs.ms(slots, baseRows + 1) - costs.ms(slots, baseRows)) * 1.01;
   let chance = 1;
   const chances = foretold!.ids.map((_, place) => {
-    chance *= sequence.acceptance.rate(foretold!.source, place);
+    chance *= sequence.acceptance.rate(foretold!.sources[place]!, place);
     return chance;
   });
   return { chances, credit: sequence.credit };

@@ -13,8 +13,8 @@ export const MAX_WAITING_BRANCHES = 16;
 
 type Branch = { at: number; ids: readonly number[]; source: HintSource };
 export type Hint = Pick<HintFrame, "path" | "at" | "ids" | "source" | "branches">;
-/** What is foretold to follow the committed text, all by one source. */
-export type Foretold = { ids: readonly number[]; source: HintSource };
+/** What is foretold to follow the committed text, and by which source each id. */
+export type Foretold = { ids: readonly number[]; sources: readonly HintSource[] };
 
 export class HintStore {
   #path = -1;
@@ -54,21 +54,20 @@ export class HintStore {
     }
   }
 
-  /** What follows the committed text, from position `end` on: at most `most` ids of one source. */
+  /** What follows the committed text, from position `end` on: at most `most` ids. */
   next(end: number, most: number): Foretold | undefined {
-    const first = this.#line.get(end);
-    if (first !== undefined) {
-      const ids: number[] = [];
-      for (let packed: number | undefined = first; packed !== undefined && ids.length < most; ) {
-        if ((packed & 7) !== (first & 7)) break;
-        ids.push(packed >>> 3);
-        packed = this.#line.get(end + ids.length);
-      }
-      return { ids, source: HINT_SOURCES[first & 7]! };
+    const ids: number[] = [];
+    const sources: HintSource[] = [];
+    for (let packed = this.#line.get(end); packed !== undefined && ids.length < most; ) {
+      ids.push(packed >>> 3);
+      sources.push(HINT_SOURCES[packed & 7]!);
+      packed = this.#line.get(end + ids.length);
     }
+    if (ids.length > 0) return { ids, sources };
     const branch = this.#branches.find((b) => b.at <= end);
     if (!branch) return undefined;
-    return { ids: branch.ids.slice(end - branch.at, end - branch.at + most), source: branch.source };
+    const rest = branch.ids.slice(end - branch.at, end - branch.at + most);
+    return { ids: rest, sources: rest.map(() => branch.source) };
   }
 
   clear(): void {

@@ -153,15 +153,17 @@ export class Scheduler {
         scorePrompt(sequence, sequence.cache!.length - fresh - hinted.length, fresh, row);
         if (!sequence.isScoring) this.#open(sequence);
       }
-      const frame = settlePart(part, batch, this.#options.costs, row);
-      if (!frame) return;
+      const frames = settlePart(part, batch, this.#options.costs, row);
+      if (frames.length === 0) return;
       sequence.firstTokenAt ||= now;
-      tokens += frame.ids.length;
-      if (foretold && hinted.length > 0) {
-        drafted[foretold.source] = (drafted[foretold.source] ?? 0) + hinted.length;
-        accepted[foretold.source] = (accepted[foretold.source] ?? 0) + frame.accepted;
+      hinted.forEach((_, place) => {
+        addTo(drafted, foretold!.sources[place]!, 1);
+      });
+      for (const frame of frames) {
+        tokens += frame.ids.length;
+        if (frame.source) addTo(accepted, frame.source, frame.accepted);
+        this.#outbox.push(frame);
       }
-      this.#outbox.push(frame);
       if (sequence.finish) this.#finish(sequence, sequence.finish);
     });
     return { slots: batch.parts.length, rows: batch.rows, tokens, drafted, accepted };
@@ -178,4 +180,8 @@ export class Scheduler {
     this.#active = this.#active.filter((s) => s !== sequence);
     this.#queue = this.#queue.filter((s) => s !== sequence);
   }
+}
+
+function addTo(counts: Record<string, number>, name: string, n: number): void {
+  counts[name] = (counts[name] ?? 0) + n;
 }

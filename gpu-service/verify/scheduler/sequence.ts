@@ -74,9 +74,10 @@ export class Sequence {
     this.#append(id);
   }
 
-  count(source: HintSource, drafted: number, accepted: number): void {
-    this.drafted[source] = addFirst(this.drafted[source] ?? [], drafted);
-    this.accepted[source] = addFirst(this.accepted[source] ?? [], accepted);
+  /** A hint row ran at `place` of its block (0: the first after the committed text). */
+  count(source: HintSource, place: number, accepted: boolean): void {
+    this.drafted[source] = addAt(this.drafted[source] ?? [], place, 1);
+    this.accepted[source] = addAt(this.accepted[source] ?? [], place, accepted ? 1 : 0);
   }
 
   done(reason: DoneFrame["reason"], now: number): DoneFrame {
@@ -97,8 +98,9 @@ export class Sequence {
   }
 }
 
-/** Adds one to each of the first `n` counts. */
-function addFirst(counts: number[], n: number): number[] {
-  for (let i = 0; i < n; i++) counts[i] = (counts[i] ?? 0) + 1;
+/** Adds to the count at `place`; places before it that have none yet are 0. */
+function addAt(counts: number[], place: number, n: number): number[] {
+  while (counts.length <= place) counts.push(0);
+  counts[place] = counts[place]! + n;
   return counts;
 }

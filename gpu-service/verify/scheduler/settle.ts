@@ -2,13 +2,13 @@
 import type { TokensFrame } from "../../protocol/frames.ts";
 import { logprobsOf } from "../../protocol/sampling.ts";
 import type { Batch, Part } from "./batch.ts";
-import { commitBlock, rounded } from "./commit.ts";
+import { type Block, commitBlock, rounded } from "./commit.ts";
 import type { CostTable } from "./cost.ts";
 import { WASTE_SHARE } from "./plan.ts";
 import type { Sequence } from "./sequence.ts";
 
 /**
- * Draws and commits the sequence's tokens; undefined while its prompt is not through. `row`: logits of a row of
+ * Draws and commits the sequence's tokens; none while its prompt is not through. `row`: logits of a row of
  * its slot. Afterwards the cache holds all of the text but the last id.
  */
 export function settlePart(
@@ -16,24 +16,41 @@ export function settlePart(
   batch: Batch,
   costs: CostTable,
   row: (index: number) => Float32Array,
-): TokensFrame | undefined {
-  const { sequence, fresh, hinted, foretold } = part;
-  if (sequence.finish || sequence.pendingIds > 0) return undefined;
+): TokensFrame[] {
+  const { sequence, fresh, hinted } = part;
+  if (sequence.finish || sequence.pendingIds > 0) return [];
   const at = sequence.text.length;
   const block = commitBlock(sequence, hinted, (k) => row(fresh - 1 + k));
   sequence.cache!.truncate(Math.min(sequence.cache!.length, sequence.text.length - 1));
   observe(part, block.ids);
   keepLedger(part, block.accepted, batch, costs);
-  if (foretold && hinted.length > 0) sequence.count(foretold.source, hinted.length, block.accepted);
-  return {
-    type: "tokens",
-    stream: sequence.stream,
-    at,
-    ids: block.ids,
-    accepted: block.accepted,
-    ...(foretold && block.accepted > 0 ? { source: foretold.source } : {}),
-    ...(block.logprobs ? { logprobs: block.logprobs } : {}),
-  };
+  hinted.forEach((_, place) => {
+    sequence.count(part.foretold!.sources[place]!, place, place < block.accepted);
+  });
+  return framesOf(part, at, block);
+}
+
+/** One frame for each stretch of ids that one source had foretold; the token after them rides with the last. */
+function framesOf({ sequence, foretold }: Part, at: number, block: Block): TokensFrame[] {
+  const frames: TokensFrame[] = [];
+  for (let from = 0; from < block.ids.length; ) {
+    const source = from < block.accepted ? foretold?.sources[from] : undefined;
+    let to = from;
+    while (to < block.accepted && foretold?.sources[to] === source) to++;
+    const accepted = to - from;
+    if (to === block.accepted) to = block.ids.length;
+    frames.push({
+      type: "tokens",
+      stream: sequence.stream,
+      at: at + from,
+      ids: block.ids.slice(from, to),
+      accepted,
+      ...(source ? { source } : {}),
+      ...(block.logprobs ? { logprobs: block.logprobs.slice(from, to) } : {}),
+    });
+    from = to;
+  }
+  return frames;
 }
 
 /** Adds the log probabilities of the prompt's ids that follow `rows` rows, the first of them at `position`. */
@@ -54,7 +71,7 @@ function observe({ sequence, foretold }: Part, ids: readonly number[]): void {
   if (!foretold) return;
   for (let k = 0; k < Math.min(ids.length, foretold.ids.length); k++) {
     const came = foretold.ids[k] === ids[k];
-    sequence.acceptance.observe(foretold.source, k, came);
+    sequence.acceptance.observe(foretold.sources[k]!, k, came);
     if (!came) return;
   }
 }

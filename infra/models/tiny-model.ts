@@ -1,14 +1,17 @@
 /** The tiny target ships converted: it is there without network and without Python. */
-import { cpSync, existsSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { cpSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { StartError } from "../start/errors.ts";
 import { type DataFolder, ROOT } from "../start/paths.ts";
 import { convert } from "./convert.ts";
+import { alone } from "./lock.ts";
 import { type Format, TINY_TARGET_ID } from "./pins.ts";
+import { isWhole, readTarget } from "./target-folder.ts";
 
 const SHIPPED = join(ROOT, "infra/models/tiny/converted");
 const SOURCE = join(ROOT, "infra/models/tiny/target");
 const SHIPPED_FORMAT = "fp32";
+const WEIGHTS = "model.safetensors";
 
 /** The folder of the tiny target in the data folder, with at least `formats`. Throws StartError. */
 export async function ensureTinyModel(
@@ -19,7 +22,14 @@ export async function ensureTinyModel(
   if (formats.some((format) => format !== SHIPPED_FORMAT)) {
     return convert(data, { source: SOURCE, id: TINY_TARGET_ID, formats });
   }
-  if (isCurrent(folder)) return folder;
+  await alone(join(data.models, `.${TINY_TARGET_ID}-copy`), console.log, async () => {
+    if (!(await isCurrent(folder))) copyShipped(folder);
+  });
+  return folder;
+}
+
+/** Throws StartError. */
+function copyShipped(folder: string): void {
   const partial = `${folder}.partial`;
   try {
     rmSync(partial, { recursive: true, force: true });
@@ -29,17 +39,13 @@ export async function ensureTinyModel(
   } catch (error) {
     throw new StartError(`The tiny model could not be put to ${folder}: ${(error as Error).message}`);
   }
-  return folder;
 }
 
-/** A folder converted on demand has more formats than the shipped one, but the same source. */
-function isCurrent(folder: string): boolean {
-  const files = ["manifest.json", `${SHIPPED_FORMAT}/weights.bin`].map((name) => join(folder, name));
-  if (!files.every((path) => existsSync(path))) return false;
-  const read = (place: string) => JSON.parse(readFileSync(join(place, "manifest.json"), "utf8"));
-  const [there, shipped] = [read(folder), read(SHIPPED)];
-  return (
-    JSON.stringify(there.source) === JSON.stringify(shipped.source) &&
-    JSON.stringify(there.formats[SHIPPED_FORMAT]) === JSON.stringify(shipped.formats[SHIPPED_FORMAT])
-  );
+/** A folder converted on demand has more formats than the shipped one, but the same source and tokenizer. */
+async function isCurrent(folder: string): Promise<boolean> {
+  const shipped = readTarget(SHIPPED);
+  const sha256 = shipped?.source.files[WEIGHTS];
+  if (!shipped || !sha256) throw new StartError(`${SHIPPED} is incomplete: check the repository out again`);
+  if (readTarget(folder)?.tokenizer_sha256 !== shipped.tokenizer_sha256) return false;
+  return isWhole(folder, [SHIPPED_FORMAT], { name: WEIGHTS, sha256 });
 }

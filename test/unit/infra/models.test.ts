@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CONVERTER_VERSION, DEFAULT_PACKAGE } from "../../../infra/models/pins.ts";
 import { isWhole, listTargets } from "../../../infra/models/target-folder.ts";
-import { ROOT } from "../../../infra/start/paths.ts";
+import { ensureTinyModel } from "../../../infra/models/tiny-model.ts";
+import { openDataFolder, ROOT } from "../../../infra/start/paths.ts";
 
 const SOURCE = { name: "model.gguf", sha256: "a".repeat(64) };
 const digest = (text: string) => createHash("sha256").update(text).digest("hex");
@@ -72,5 +73,21 @@ describe("the pins", () => {
   it("fix the default target's package by its hash", () => {
     const pin = readFileSync(join(ROOT, "infra/models/default-target.txt"), "utf8");
     expect(pin).toMatch(new RegExp(`^${DEFAULT_PACKAGE}==\\S+ --hash=sha256:[0-9a-f]{64}$`, "m"));
+  });
+});
+
+describe("the tiny target", () => {
+  it("is copied once, and again when it was damaged", async () => {
+    const data = openDataFolder(join(models, "data"));
+    const tiny = await ensureTinyModel(data);
+    const weights = join(tiny, "fp32/weights.bin");
+    const inode = statSync(weights).ino;
+    expect(await ensureTinyModel(data)).toBe(tiny);
+    expect(statSync(weights).ino).toBe(inode);
+    writeFileSync(weights, "damaged");
+    await ensureTinyModel(data);
+    expect(readFileSync(weights)).toEqual(
+      readFileSync(join(ROOT, "infra/models/tiny/converted/fp32/weights.bin")),
+    );
   });
 });

@@ -31,7 +31,7 @@ export async function benchKernel(
       if (shape && one.name !== shape) continue;
       // A fresh isolate per shape: linear memory never shrinks, and what is measured includes it.
       const row = await measureShape(script, folder, one, {
-        rounds: quick ? 5 : 15,
+        rounds: quick ? 4 : 15,
         withPrototype: against !== undefined,
       });
       say(JSON.stringify(row));
@@ -155,7 +155,7 @@ async function measureSpeeds(send: Send, shape: BenchShape, rounds: number, with
 
 async function firstHint(send: Send, prompt: number, rounds: number): Promise<number> {
   const times: number[] = [];
-  for (let n = 0; n < Math.min(rounds, 7); n++) times.push(await send<number>({ do: "first hint", prompt }));
+  for (let n = 0; n < Math.min(rounds - 1, 7); n++) times.push(await send<number>({ do: "first hint", prompt }));
   return round(median(times), 1);
 }
 

@@ -150,7 +150,8 @@ export class Sequence {
     const from = this.#computed;
     const end = settings ? this.#ids.length : this.#ids.length - 1;
     const to = Math.min(end, from + this.#engine.blockTokens);
-    if (!this.#takePages(this.#pagesFor(to))) return "pages";
+    // For all ids at once: a part that cannot be completed would be computed for nothing.
+    if (!this.#takePages(this.#pagesFor(this.#ids.length))) return "pages";
     const draw = settings && to === this.#ids.length ? { ...settings, position: this.length } : undefined;
     this.#pass = new Pass(this.#engine, this.#ids.slice(from, to), from, this.#pages, draw);
     return this.#pass;

@@ -59,7 +59,7 @@ export function makeWorker(
         return null;
       case "draft":
         return command.engine === "ours"
-          ? measure(command.ms, DRAFTED, draftOurs(ours, ids(POSITION)))
+          ? measureDraft(ours, ids(POSITION), command.ms)
           : measure(command.ms, DRAFTED, draftTheirs(theirs!, ids(POSITION)));
       case "prefill":
         return command.engine === "ours"
@@ -116,14 +116,18 @@ function loadPrototype(
   return model;
 }
 
-function draftOurs(engine: DraftEngine, prompt: readonly number[]): () => void {
+function measureDraft(engine: DraftEngine, prompt: readonly number[], ms: number): number {
   const sequence = engine.open();
   sequence.extend(prompt);
   sequence.prefillWork().advance(Number.POSITIVE_INFINITY);
-  return () => {
-    sequence.draftWork(DRAFTED, GREEDY).advance(Number.POSITIVE_INFINITY);
+  const figure = measure(ms, DRAFTED, () => {
+    const work = sequence.draftWork(DRAFTED, GREEDY);
+    work.advance(Number.POSITIVE_INFINITY);
+    if (work.draft.tokens.length !== DRAFTED) throw new Error(`drafting ended: ${work.draft.end}`);
     sequence.rewind(POSITION);
-  };
+  });
+  sequence.close();
+  return figure;
 }
 
 function draftTheirs(model: PrototypeModel, prompt: readonly number[]): () => void {

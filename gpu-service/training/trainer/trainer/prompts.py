@@ -2,8 +2,8 @@
 
 Three domains: `code` (the raw head of a function, as completion endpoints get it), `code_chat` (the same inside the
 target's chat format, the answer opened as a block of Python) and `chat` (questions).
-`--held` writes the evaluation set instead: HumanEval for both kinds of code, questions from templates and topics that
-training never sees; every prompt twice, at temperature 0 and 1.
+`--held` writes the evaluation set instead, of `code` (HumanEval) and `chat` (templates and topics that training never
+sees); every prompt twice, at temperature 0 and 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from trainer.errors import TrainerError
 from trainer.exercises import WORDS, exercise
 from trainer.folders import write_text
 from trainer.progress import Progress
-from trainer.python_source import DocumentedFunction, documented_functions
+from trainer.python_source import DocumentedFunction, documented_functions, library_files
 from trainer.vocabulary import Vocabulary
 
 DOMAINS = ("code", "code_chat", "chat")
@@ -34,6 +34,8 @@ IMPORTS = (
     "from typing import List\n\n\n",
     "from typing import Any\n\n\n",
 )
+PARSED_WHOLE = 1000
+"""Code prompts from which on the whole library is parsed: fewer are drawn from a part of its files, which is faster."""
 ASKS = (
     "Complete this Python function.",
     "Finish this function.",
@@ -67,7 +69,8 @@ def training_prompts(vocabulary: Vocabulary, counts: dict[str, int], seed: int) 
     """`counts` prompts of each domain, shuffled; none shares a run of words with HumanEval."""
     r = random.Random(seed)
     clean = against_humaneval().clean
-    functions = list(documented_functions())
+    wanted = counts.get("code", 0) + counts.get("code_chat", 0)
+    functions = list(documented_functions(library_files()[:: max(1, PARSED_WHOLE // max(1, wanted))]))
     words = chat_words()
     makers = {
         "code": lambda: code_head(functions, r),
@@ -111,10 +114,9 @@ def held_prompts(vocabulary: Vocabulary, limit: int) -> list[Prompt]:
     questions = [held.format(topic) for held in words["held"] for topic in words["held_topics"]]
     texts = {
         "code": heads,
-        "code_chat": [vocabulary.chat(ASKS[0]) + "```python\n" + head for head in heads],
         "chat": [vocabulary.chat(question) for question in spread(questions, limit)],
     }
-    return [Prompt(d, text, t) for t in (0.0, 1.0) for d in DOMAINS for text in texts[d]]
+    return [Prompt(d, text, t) for t in (0.0, 1.0) for d, of_domain in texts.items() for text in of_domain]
 
 
 def spread(items: list[Any], limit: int) -> list[Any]:

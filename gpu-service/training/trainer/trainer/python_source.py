@@ -32,9 +32,9 @@ def read_source(path: Path) -> str | None:
         return None
 
 
-def documented_functions() -> Iterator[DocumentedFunction]:
+def documented_functions(files: list[Path]) -> Iterator[DocumentedFunction]:
     """Functions with a docstring and a body, whose signature and docstring fit 40 to 700 characters."""
-    for path in library_files():
+    for path in files:
         source = read_source(path)
         try:
             tree = ast.parse(source or "")

@@ -18,6 +18,7 @@ from trainer.folders import sha256, write_text
 from trainer.progress import Progress
 from trainer.recipe import Recipe, find_target, parse_stage, read_recipe
 from trainer.stages import module_of, parser_of
+from trainer.training import CHECKPOINT_FILE
 
 MANIFEST_FILE = "manifest.json"
 
@@ -56,6 +57,12 @@ def write_lineage(path: Path, recipe: Recipe, recipe_file: Path, target: Path | 
     write_text(path, json.dumps(lineage, indent=2) + "\n")
 
 
+def drop_checkpoint(stage_args: argparse.Namespace) -> None:
+    """Once a stage's marker is there, its checkpoint (three times the model) is of no use."""
+    if stage_args.out.is_dir():
+        (stage_args.out / CHECKPOINT_FILE).unlink(missing_ok=True)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", type=Path, required=True, help="JSON file")
     parser.add_argument("--work", type=Path, required=True, help="folder for what the stages leave")
@@ -90,4 +97,5 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
         except TrainerError as error:
             raise TrainerError(f"stage {stage!r}: {error}") from None
         write_text(marker, json.dumps(entry) + "\n")
+        drop_checkpoint(stage_args)
         progress.say(f"{stage}: done in {time.monotonic() - began:.1f} s")

@@ -155,7 +155,8 @@ async function measureSpeeds(send: Send, shape: BenchShape, rounds: number, with
 
 async function firstHint(send: Send, prompt: number, rounds: number): Promise<number> {
   const times: number[] = [];
-  for (let n = 0; n < Math.min(rounds - 1, 7); n++) times.push(await send<number>({ do: "first hint", prompt }));
+  for (let n = 0; n < Math.min(rounds - 1, 7); n++)
+    times.push(await send<number>({ do: "first hint", prompt }));
   return round(median(times), 1);
 }
 

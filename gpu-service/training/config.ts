@@ -24,6 +24,8 @@ const serviceSchema = z.object({
   TRAINING_TOKEN: z.string().optional(),
   /** Folder of target folders, for the trainer. */
   MODELS_ROOT: z.string().min(1),
+  /** Folder of recipes; those that ship with the service when absent. */
+  TRAINING_RECIPES: z.string().min(1).optional(),
   /** Folder of the trainer's Python environment; beside TRAINING_DATA when absent. */
   TRAINING_VENV: z.string().min(1).optional(),
   OUTRIDER_PYTHON: z.string().min(1).optional(),

@@ -26,7 +26,7 @@ const config = parsed.value;
 const log = pino({ name: "training", level: config.LOG_LEVEL });
 const store = new JobStore(join(config.TRAINING_DATA, "jobs.sqlite"));
 const folders = new JobFolders(join(config.TRAINING_DATA, "jobs"));
-const recipes = new Recipes(join(here, "recipes"));
+const recipes = new Recipes(config.TRAINING_RECIPES ?? join(here, "recipes"));
 const runner = new JobRunner({
   store,
   folders,

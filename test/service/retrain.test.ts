@@ -1,9 +1,17 @@
-/** The closed loop on a running system: a real job of the `tiny` recipe, and its release taken up under load. */
+/**
+ * The closed loop on a running system: a real job, and its release taken up under load.
+ *
+ * The job runs every stage of the `tiny` recipe for a few steps only: what it learns is the training tests' to judge.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { isFinished, type Job, jobSchema } from "../../gpu-service/protocol/jobs.ts";
 import { startTemporarySystem } from "../../infra/bench/temporary-system.ts";
+import { ROOT } from "../../infra/start/paths.ts";
 import type { System } from "../../infra/start/system.ts";
+import { temporaryFolder } from "../support/training-folder.ts";
 
 const RELEASE = "retrained-by-the-test";
 const JOB_TIMEOUT_MS = 900_000;
@@ -17,6 +25,7 @@ type Answer = { release: string | null; text: string };
 
 let system: System;
 beforeAll(async () => {
+  process.env.TRAINING_RECIPES = shortRecipes();
   system = await startTemporarySystem({ target: "tiny" });
 });
 afterAll(() => system?.stop());
@@ -53,6 +62,31 @@ test("the worker's cron posts its recipe once, however often the tick is deliver
   expect(jobSchema.parse(cancelled).recipe).toBe("tiny");
   expect(await untilFinished(scheduled[0]!.id)).toMatchObject({ state: "cancelled" });
 });
+
+/** A folder with the `tiny` recipe, its dials of size turned down. */
+function shortRecipes(): string {
+  const shipped = readFileSync(join(ROOT, "gpu-service/training/recipes/tiny.json"), "utf8");
+  const recipe = z
+    .looseObject({ stages: z.array(z.record(z.string(), z.unknown())) })
+    .parse(JSON.parse(shipped));
+  const most: Record<string, number> = {
+    steps: 6,
+    warmup: 2,
+    megabytes: 0.2,
+    code: 8,
+    chat: 4,
+    held: 4,
+    new: 16,
+  };
+  for (const stage of recipe.stages) {
+    for (const [dial, limit] of Object.entries(most)) {
+      if (typeof stage[dial] === "number") stage[dial] = Math.min(stage[dial], limit);
+    }
+  }
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, "tiny.json"), JSON.stringify(recipe));
+  return folder;
+}
 
 /** One greedy completion after the other until stopped. */
 function startLoad() {

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const GRACE_MS = 3_000;
+const GRACE_MS = 2_000;
 const POLL_MS = 50;
 
 /**
@@ -20,7 +20,7 @@ export function isRunning(identity: string): boolean {
   return processIdentity(pidOf(identity)) === identity;
 }
 
-/** Ends the process group that the named process leads: asked first, then killed after 3 s. */
+/** Ends the process group that the named process leads: asked first, then killed after 2 s. */
 export async function endGroup(identity: string, graceMs = GRACE_MS): Promise<void> {
   const pid = pidOf(identity);
   // The leader may be gone and its id taken by another process: then nothing is ours to signal.

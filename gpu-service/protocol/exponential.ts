@@ -4,7 +4,9 @@
 const LEAST_EXPONENT = -32;
 const STEPS_PER_UNIT = 8;
 /** exp(-n / 8). */
-const POWERS = Float64Array.from({ length: 32 * STEPS_PER_UNIT + 1 }, (_, n) => Math.exp(-n / STEPS_PER_UNIT));
+const POWERS = Float64Array.from({ length: 32 * STEPS_PER_UNIT + 1 }, (_, n) =>
+  Math.exp(-n / STEPS_PER_UNIT),
+);
 
 /**
  * Σ exp((value − highest) / scale), relative error below 1e-8. `highest`: the largest value.

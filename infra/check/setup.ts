@@ -13,6 +13,7 @@ import { run } from "./run.ts";
 import type { Suite } from "./suites.ts";
 
 const TRAINER_REQUIREMENTS = join(ROOT, "gpu-service/training/trainer/requirements-train.txt");
+const CONVERTER_REQUIREMENTS = join(ROOT, "gpu-service/training/trainer/requirements-convert.txt");
 const TOOL_REQUIREMENTS = join(ROOT, "infra/check/requirements.txt");
 
 /** Returns the Python that the trainer's checks and tests run on. */
@@ -38,9 +39,11 @@ async function ensureTrainerPython(data: DataFolder, say: (line: string) => void
   const shell = { log: say, step: () => {}, signal: new AbortController().signal };
   const python = await ensurePythonEnv({ folder, requirements: TRAINER_REQUIREMENTS }, shell);
   const stampPath = join(folder, ".outrider-check-stamp");
-  const wanted = createHash("sha256").update(readFileSync(TOOL_REQUIREMENTS)).digest("hex");
+  const hash = createHash("sha256");
+  for (const path of [TOOL_REQUIREMENTS, CONVERTER_REQUIREMENTS]) hash.update(readFileSync(path));
+  const wanted = hash.digest("hex");
   if (existsSync(stampPath) && readFileSync(stampPath, "utf8") === wanted) return python;
-  say("pytest, ruff and mypy ...");
+  say("pytest, ruff, mypy and what the tests compare with ...");
   const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", TOOL_REQUIREMENTS];
   if ((await run(python, pip)) !== 0) throw new StartError("The tools of the checks could not be installed.");
   writeFileSync(stampPath, wanted);

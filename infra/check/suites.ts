@@ -10,6 +10,7 @@ export const SUITES = ["lint", "unit", "workerd", "service", "training"] as cons
 export type Suite = (typeof SUITES)[number];
 
 const TRAINER = join(ROOT, "gpu-service/training/trainer");
+const TRAINER_TESTS = join(ROOT, "test/training");
 
 /** `python`: of the trainer's environment, with the tools of its requirements-dev.txt. */
 export function runSuite(suite: Suite, python: string): Promise<Counts> {
@@ -27,16 +28,15 @@ export function runSuite(suite: Suite, python: string): Promise<Counts> {
 
 /** Each tool counts as one test. */
 async function lint(python: string): Promise<Counts> {
-  const tools: [string, ...string[]][] = [
-    ["biome", "check", "."],
-    ["tsc", "--noEmit"],
-    [python, "-m", "ruff", "check", TRAINER, "test/training"],
-    [python, "-m", "mypy", "--config-file", join(TRAINER, "pyproject.toml"), TRAINER],
+  const tools: { name: string; command: string; args: string[]; cwd?: string }[] = [
+    { name: "biome", command: "biome", args: ["check", "--error-on-warnings", "."] },
+    { name: "tsc", command: "tsc", args: ["--noEmit"] },
+    { name: "ruff", command: python, args: ["-m", "ruff", "check", ".", TRAINER_TESTS], cwd: TRAINER },
+    { name: "mypy", command: python, args: ["-m", "mypy", "trainer", "checkpoints"], cwd: TRAINER },
   ];
   let counts = NONE;
-  for (const [command, ...args] of tools) {
-    const code = await run(command, args);
-    const name = command === python ? args[1] : command;
+  for (const { name, command, args, cwd } of tools) {
+    const code = await run(command, args, cwd);
     console.log(`${name}: ${code === 0 ? "passed" : "FAILED"}`);
     counts = add(counts, code === 0 ? { ...NONE, passed: 1 } : { ...NONE, failed: 1 });
   }
@@ -57,7 +57,7 @@ const vitest = (project: string): Promise<Counts> =>
 
 const pytest = (python: string): Promise<Counts> =>
   withReport("report.xml", countJunit, (report) =>
-    run(python, ["-m", "pytest", "test/training", "-q", "--durations=5", `--junitxml=${report}`]),
+    run(python, ["-m", "pytest", TRAINER_TESTS, "-q", "--durations=5", `--junitxml=${report}`], TRAINER),
   );
 
 /** A runner that wrote no report counts as one failure. */

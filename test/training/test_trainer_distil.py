@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from test_trainer_llama import SMALL, random_model
+
 from trainer.acceptance import rounds
 from trainer.cut import cut, with_short_head
 from trainer.errors import TrainerError
@@ -62,7 +63,7 @@ def test_a_cut_takes_layers_and_short_heads_take_rows() -> None:
         cut(target, [0, 2], 64, None)
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -79,7 +80,7 @@ def test_training_resumes_exactly(killed_at: int, tmp_path: Path) -> None:
 
         def loss_at(step: int) -> tuple[torch.Tensor, int]:
             if step == stop:
-                raise Killed
+                raise KilledError
             ids = torch.randint(0, 97, (2, 9), generator=torch.Generator().manual_seed(step))
             return torch.nn.functional.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten()), 16
 
@@ -87,7 +88,7 @@ def test_training_resumes_exactly(killed_at: int, tmp_path: Path) -> None:
         return model.state_dict()
 
     wanted = run(tmp_path / "one", None)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(tmp_path / "two", killed_at)
     got = run(tmp_path / "two", None)
     assert all(torch.equal(got[name], wanted[name]) for name in wanted)

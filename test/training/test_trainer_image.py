@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from test_trainer_llama import SMALL, random_model
+
 from trainer import cells
 from trainer.errors import TrainerError
 from trainer.image import read_image, write_image

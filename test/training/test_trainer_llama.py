@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import LlamaForCausalLM
+
 from trainer.checkpoint import read_model, write_model
 from trainer.errors import TrainerError
 from trainer.llama import Cache, Llama, LlamaConfig
 from trainer.rope import Rope, RopeScaling
-from transformers import LlamaForCausalLM
 
 SMALL = LlamaConfig(layers=2, hidden=64, heads=4, kv_heads=2, head_dim=16, ffn=96, vocab=97, context=64)
 SHAPES = {

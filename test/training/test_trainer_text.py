@@ -1,9 +1,11 @@
 """Tokenizers, fill in the middle, prompts, and what is kept out of training."""
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from trainer.decontaminate import against_humaneval, humaneval
 from trainer.exercises import TASKS, exercise
 from trainer.fim import FIM_NAMES, fill_in_the_middle
@@ -66,7 +68,7 @@ def test_exercises_answer_their_own_examples() -> None:
     r, checked = random.Random(1), 0
     for _ in range(400):
         lines = exercise(r).split("\n")
-        for line, answer in zip(lines, lines[1:], strict=False):
+        for line, answer in pairwise(lines):
             if ">>> " in line:
                 name, given = line.strip()[4:-1].split("(", 1)
                 assert repr(by_name[name].answer(eval(given))) == answer.strip()

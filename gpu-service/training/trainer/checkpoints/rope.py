@@ -15,7 +15,7 @@ def inverse_frequencies(rope: Rope, head_dim: int) -> F32:
         case None:
             return plain
         case FrequencyFactors(values):
-            divided: F32 = plain / np.asarray(values, np.float32)
+            divided: F32 = np.divide(plain, np.asarray(values, np.float32), dtype=np.float32)
             return divided
         case Llama3Scaling() as scaling:
             return _llama3(plain, scaling)

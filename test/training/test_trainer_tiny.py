@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from trainer.acceptance import measure
-from trainer.generate import Job, write
 from trainer.checkpoint import read_model
+from trainer.generate import Job, write
 from trainer.image import read_image
 from trainer.prompts import held_prompts
 from trainer.vocabulary import Vocabulary

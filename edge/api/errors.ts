@@ -44,8 +44,6 @@ const unavailable = (message: string, code: string) =>
 
 export function failureToError(failure: Failure): ApiError {
   switch (failure.kind) {
-    case "invalid":
-      return invalidRequest(failure.message, failure.param, failure.code);
     case "verifier":
       return verifierError(failure);
     case "unreachable":

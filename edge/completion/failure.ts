@@ -2,8 +2,6 @@
 import type { ErrorFrame } from "../../gpu-service/protocol/frames.ts";
 
 export type Failure =
-  /** The client asked for something that cannot be. `param` names the field. */
-  | { kind: "invalid"; message: string; param: string | null; code?: string }
   /** The verifier refused or gave up. */
   | { kind: "verifier"; code: ErrorFrame["code"]; message: string; retryable: boolean }
   /** No replica could be reached, or the last one was lost in the middle of the text. */

@@ -1,12 +1,7 @@
-/**
- * Drafts ahead of the last confirmed token for one sequence, and never waits for an answer before drafting on.
- *
- * The text is prompt, confirmed and hinted ids. A confirmed id that differs from the hinted one is a refusal: what
- * was hinted beyond it is void, the path grows, and drafting starts again from the confirmed end.
- */
-import type { HintSource } from "../../gpu-service/protocol/frames.ts";
+/** Drafts ahead of the last confirmed token for one sequence, and never waits for an answer before drafting on. */
 import type { Hint } from "../link/link.ts";
 import { Controller } from "./controller.ts";
+import { DraftedText, type Foretold } from "./drafted-text.ts";
 import type { DraftSource } from "./source.ts";
 
 export type SendHint = (hint: Hint) => void;
@@ -30,25 +25,13 @@ const SURE_CHANCE = 0.5;
 /** Ids per hint frame, but the first of a path goes out alone: it should not wait for those after it. */
 const MAX_BATCH = 4;
 
-type Hinted = { id: number; source: HintSource; grade: number };
-
 export class PortfolioDrafter implements Drafter {
-  /** In the order of preference: the first that has something to say is heard. */
+  /** In the order in which they are heard. */
   readonly #sources: readonly DraftSource[];
   readonly #controller = new Controller();
-  readonly #text: number[];
+  readonly #text: DraftedText;
   /** Where the text must end: prompt plus the cap on output. */
   readonly #end: number;
-  #confirmed: number;
-  /** Hinted ids beyond the confirmed end, in order. */
-  #hinted: Hinted[] = [];
-  /** How many of them are still to be sent. */
-  #unsent = 0;
-  /** A guess that is not worth sending yet; its chance rises as the ids before it are confirmed. */
-  #held: Hinted | undefined;
-  #path = 0;
-  /** Grows whenever the text's end changes under a source at work. */
-  #epoch = 0;
   #send: SendHint | undefined;
   #stopped = false;
   /** Counts what #run() may have to react to, so that none of it is missed between two of its steps. */
@@ -56,15 +39,14 @@ export class PortfolioDrafter implements Drafter {
   #wake: (() => void) | undefined;
 
   constructor(prompt: readonly number[], maxTokens: number, sources: readonly DraftSource[]) {
-    this.#text = [...prompt];
-    this.#confirmed = prompt.length;
+    this.#text = new DraftedText(prompt);
     this.#end = prompt.length + maxTokens;
     this.#sources = sources;
   }
 
   prepare(): void {
     try {
-      for (const source of this.#sources) source.prepare?.(this.#text);
+      for (const source of this.#sources) source.prepare?.(this.#text.ids);
     } catch (error) {
       this.#giveUp(error);
     }
@@ -74,12 +56,15 @@ export class PortfolioDrafter implements Drafter {
     const isFirst = this.#send === undefined;
     this.#send = send;
     if (isFirst) this.#run().catch((error: unknown) => this.#giveUp(error));
-    else this.#forget();
+    else this.#text.forget();
     this.#changed();
   }
 
   confirm(ids: readonly number[]): void {
-    for (const id of ids) this.#confirmOne(id);
+    for (const id of ids) {
+      const foretold = this.#text.confirm(id);
+      if (foretold) this.#controller.learn(foretold.source, foretold.grade, foretold.id === id);
+    }
     this.#changed();
   }
 
@@ -90,71 +75,43 @@ export class PortfolioDrafter implements Drafter {
     for (const source of this.#sources) source.close();
   }
 
-  #confirmOne(id: number): void {
-    const foretold = this.#hinted[0] ?? this.#held;
-    if (foretold) this.#controller.learn(foretold.source, foretold.grade, foretold.id === id);
-    if (this.#hinted.length === 0) {
-      this.#held = undefined;
-      this.#text.push(id);
-      this.#epoch++;
-    } else if (foretold!.id === id) {
-      this.#hinted.shift();
-      this.#unsent = Math.min(this.#unsent, this.#hinted.length);
-    } else {
-      this.#forget();
-      this.#text.push(id);
-    }
-    this.#confirmed++;
-  }
-
-  /** Drops what was hinted; the next hint begins a new path at the confirmed end. */
-  #forget(): void {
-    this.#text.length = this.#confirmed;
-    this.#hinted = [];
-    this.#unsent = 0;
-    this.#held = undefined;
-    this.#path++;
-    this.#epoch++;
-  }
-
   async #run(): Promise<void> {
     while (!this.#stopped) {
       const seen = this.#changes;
       const isDrafting = this.#hasRoom() && (await this.#draftOne());
       if (this.#stopped) return;
-      const batch = this.#hinted.length === 1 ? 1 : MAX_BATCH;
-      if (!isDrafting || this.#unsent >= batch) this.#flush();
+      const batch = this.#text.hinted.length === 1 ? 1 : MAX_BATCH;
+      if (!isDrafting || this.#text.unsent >= batch) this.#flush();
       if (!isDrafting) await this.#changeSince(seen);
     }
   }
 
   /** The last token of a text is the verifier's own in any case: a hint for it saves nothing. */
   #hasRoom(): boolean {
-    return this.#hinted.length < MAX_AHEAD && this.#text.length < this.#end - 1;
+    return this.#text.hinted.length < MAX_AHEAD && this.#text.ids.length < this.#end - 1;
   }
 
   /** Hints one more id. False if there is nothing to hint until something changes. */
   async #draftOne(): Promise<boolean> {
-    const epoch = this.#epoch;
-    const guess = this.#held ?? (await this.#ask());
+    const text = this.#text;
+    const { epoch } = text;
+    const guess = text.held ?? (await this.#ask());
     // The text changed meanwhile: ask again.
-    if (epoch !== this.#epoch) return true;
+    if (epoch !== text.epoch) return true;
     if (!guess) return false;
-    this.#held = guess;
-    if (this.#chanceOf(guess) < LEAST_CHANCE) return false;
-    this.#held = undefined;
-    this.#hinted.push(guess);
-    this.#text.push(guess.id);
-    this.#unsent++;
+    // Not worth sending now, its chance may rise as the ids before it are confirmed.
+    text.held = guess;
+    if (this.#chanceOf([...text.hinted, guess]) < LEAST_CHANCE) return false;
+    text.hint(guess);
     return true;
   }
 
   /** The first source that is sure enough, or else the surest. */
-  async #ask(): Promise<Hinted | undefined> {
-    let best: Hinted | undefined;
+  async #ask(): Promise<Foretold | undefined> {
+    let best: Foretold | undefined;
     let bestChance = 0;
     for (const source of this.#sources) {
-      const guess = await source.next(this.#text, this.#confirmed);
+      const guess = await source.next(this.#text.ids, this.#text.confirmed);
       if (this.#stopped) return undefined;
       if (!guess) continue;
       const chance = this.#controller.chance(source.name, guess.grade);
@@ -164,25 +121,13 @@ export class PortfolioDrafter implements Drafter {
     return best;
   }
 
-  /** The chance that `guess` and all that is hinted before it come true. */
-  #chanceOf(guess: Hinted): number {
-    return [...this.#hinted, guess].reduce(
-      (all, { source, grade }) => all * this.#controller.chance(source, grade),
-      1,
-    );
+  /** The chance that all of them come true. */
+  #chanceOf(guesses: readonly Foretold[]): number {
+    return guesses.reduce((all, { source, grade }) => all * this.#controller.chance(source, grade), 1);
   }
 
-  /** Sends what is unsent, a frame for each stretch of one source. */
   #flush(): void {
-    while (this.#unsent > 0) {
-      const from = this.#hinted.length - this.#unsent;
-      const { source } = this.#hinted[from]!;
-      let to = from + 1;
-      while (this.#hinted[to]?.source === source) to++;
-      const ids = this.#hinted.slice(from, to).map(({ id }) => id);
-      this.#unsent -= ids.length;
-      this.#send?.({ path: this.#path, at: this.#confirmed + from, ids, source });
-    }
+    for (const hint of this.#text.takeUnsent()) this.#send?.(hint);
   }
 
   #changed(): void {

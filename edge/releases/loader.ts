@@ -4,31 +4,13 @@
  * A request never waits for it and never fails for it: without a good release there are no model drafts, and the
  * reason is logged and shown in the request's details. A loaded image is used only once its digest has matched.
  */
-import {
-  type ChannelRecord,
-  channelRecordSchema,
-  type DraftManifest,
-  draftManifestSchema,
-  draftObjectKey,
-  openEnvelope,
-  sha256Hex,
-  type TargetManifest,
-  type TrustedKey,
-} from "../../gpu-service/protocol/manifest.ts";
+import { type DraftManifest, draftObjectKey } from "../../gpu-service/protocol/manifest.ts";
 import { type DraftEngine, DraftMemory, digestStreamHasher, loadDraft } from "../drafting/model/index.ts";
-import type { ChannelStub } from "./channel-client.ts";
+import { type ReleaseSource, readManifest, wantedRelease } from "./wanted.ts";
 
 export type Release = { readonly id: string; readonly engine: DraftEngine };
 /** What a request is told: the release it began with, or why there is none. */
 export type DraftState = { release: string | null; note: string | null };
-export type ReleaseSource = {
-  bucket: R2Bucket;
-  channel: ChannelStub;
-  trusted: readonly TrustedKey[];
-  /** The target's own manifest: a draft must speak with its tokenizer. */
-  target(): Promise<TargetManifest>;
-};
-
 const LOOK_INTERVAL_MS = 5_000;
 /** A release that could not be loaded is tried again after this. */
 const RETRY_INTERVAL_MS = 60_000;
@@ -37,8 +19,6 @@ const MEMORY_LIMIT_BYTES = 88e6;
 /** A big image leaves room for a small pool only. */
 const BIG_IMAGE_BYTES = 40e6;
 const POOL_POSITIONS = { big: 512, small: 2048 };
-
-type Wanted = ChannelRecord["current"];
 
 export class ReleaseLoader {
   readonly #memory: DraftMemory;
@@ -133,45 +113,5 @@ export class ReleaseLoader {
     if (note !== this.#note)
       console.warn(JSON.stringify({ level: "warn", message: "no new draft release", note }));
     this.#note = note;
-  }
-}
-
-async function wantedRelease(source: ReleaseSource, target: TargetManifest): Promise<Wanted | undefined> {
-  const envelope = await source.channel.current();
-  if (!envelope) return undefined;
-  const record = await openEnvelope("channel", envelope, source.trusted, channelRecordSchema);
-  if (!record.ok) throw new Error(record.message);
-  if (record.value.target !== target.id) throw new Error(`channel: the record is for ${record.value.target}`);
-  return record.value.current;
-}
-
-async function readManifest(
-  source: ReleaseSource,
-  wanted: Wanted,
-  target: TargetManifest,
-): Promise<DraftManifest> {
-  const key = draftObjectKey(wanted.release, "manifest.json");
-  const object = await source.bucket.get(key);
-  if (!object) throw new Error(`${key}: no such object in the releases bucket`);
-  const bytes = new Uint8Array(await object.arrayBuffer());
-  if ((await sha256Hex(bytes)) !== wanted.manifest_sha256)
-    throw new Error(`${key}: is not the one that the channel names`);
-  const opened = await openEnvelope("manifest", parseJson(key, bytes), source.trusted, draftManifestSchema);
-  if (!opened.ok) throw new Error(`${key}: ${opened.message}`);
-  const manifest = opened.value;
-  const fits =
-    manifest.id === wanted.release &&
-    manifest.target === target.id &&
-    manifest.tokenizer_sha256 === target.tokenizer_sha256 &&
-    manifest.vocab_size <= target.vocab_size;
-  if (!fits) throw new Error(`${key}: was not made for the target ${target.id} and its tokenizer`);
-  return manifest;
-}
-
-function parseJson(key: string, bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    throw new Error(`${key}: is not JSON`);
   }
 }

@@ -1,0 +1,156 @@
+/** One completion while it runs, on one replica after the other. */
+import type { DoneFrame, TokensFrame } from "../../gpu-service/protocol/frames.ts";
+import type { Drafter } from "../drafting/drafter.ts";
+import { LinkError, type Sequence, type SequenceEvent, type VerifierLink } from "../link/link.ts";
+import { Committer, type FinishReason } from "./commit.ts";
+import type { CompletionEvent, CompletionJob, Finished } from "./completion.ts";
+import type { Failure } from "./failure.ts";
+import { Queue } from "./queue.ts";
+
+type Signalled = SequenceEvent | { type: "aborted" } | { type: "timeout" };
+const REPORT_TIMEOUT_MS = 1_000;
+
+export class Run {
+  lastLoss: Failure = { kind: "unreachable", message: "no verifier is configured" };
+  readonly #job: CompletionJob;
+  readonly #drafter: Drafter | undefined;
+  readonly #committer: Committer;
+  readonly #onAbort: () => void;
+  #events = new Queue<Signalled>();
+  #sequence: Sequence | undefined;
+  #numerics: string | undefined;
+
+  constructor(job: CompletionJob, drafter: Drafter | undefined) {
+    this.#job = job;
+    this.#drafter = drafter;
+    const { bytesOf, manifest } = job.text;
+    const { stops, maxTokens } = job;
+    this.#committer = new Committer({ bytesOf, stops, maxTokens, endIds: manifest.eos_ids });
+    this.#onAbort = () => {
+      this.close();
+      this.#events.push({ type: "aborted" });
+    };
+    job.signal.addEventListener("abort", this.#onAbort);
+  }
+
+  /** Releases the verifier and the drafter. May be called twice. */
+  close(): void {
+    this.#drafter?.stop();
+    this.#sequence?.cancel();
+    this.#sequence?.close();
+    this.#job.signal.removeEventListener("abort", this.#onAbort);
+  }
+
+  /** Runs on one replica. Returns true if it was lost and the next one may carry on. */
+  async *on(link: VerifierLink): AsyncGenerator<CompletionEvent, boolean> {
+    if (!(await this.#open(link))) return true;
+    for (;;) {
+      const event = await this.#events.next();
+      switch (event.type) {
+        case "opened": {
+          const resumed = this.#numerics !== undefined;
+          this.#numerics = event.numerics;
+          if (!resumed) yield { type: "opened", opened: event };
+          break;
+        }
+        case "tokens":
+          if (yield* this.#tokens(event)) return false;
+          break;
+        case "done":
+          // Only a prompt that was to be scored without any output ends before its tokens do.
+          yield this.#finished(event.reason === "stop" ? "stop" : "length", event);
+          return false;
+        case "error":
+          this.lastLoss = { ...event, kind: "verifier" };
+          if (event.retryable) return true;
+          yield { type: "failed", failure: this.lastLoss };
+          return false;
+        case "broken":
+          this.lastLoss = { kind: "unreachable", message: event.message };
+          return true;
+        case "aborted":
+          yield { type: "failed", failure: { kind: "aborted" } };
+          return false;
+        case "timeout":
+          break;
+      }
+    }
+  }
+
+  async #open(link: VerifierLink): Promise<boolean> {
+    const { text, prompt, sampling, maxTokens, logprobs, tenant, release } = this.#job;
+    const confirmed = this.#committer.ids;
+    const resuming = confirmed.length > 0;
+    const events = new Queue<Signalled>();
+    this.#events = events;
+    if (this.#job.signal.aborted) events.push({ type: "aborted" });
+    try {
+      this.#sequence = await link.open(
+        {
+          target: text.manifest.id,
+          tokenizer: text.manifest.tokenizer_sha256,
+          prompt: [...prompt],
+          ...(resuming && { confirmed: [...confirmed] }),
+          ...(resuming && this.#numerics !== undefined && { numerics: this.#numerics }),
+          sampling,
+          max_tokens: maxTokens,
+          stop_ids: text.manifest.eos_ids,
+          ...(logprobs !== undefined && { logprobs }),
+          drafts: this.#drafter !== undefined,
+          tenant,
+          ...(release !== undefined && { release }),
+        },
+        (event) => events.push(event),
+      );
+    } catch (error) {
+      if (!(error instanceof LinkError)) throw error;
+      this.lastLoss = { kind: "unreachable", message: error.message };
+      return false;
+    }
+    if (this.#job.signal.aborted) this.close();
+    const sequence = this.#sequence;
+    this.#drafter?.start((hint) => sequence.hint(hint));
+    return true;
+  }
+
+  /** Commits a frame. Returns true if the text ends in it. */
+  async *#tokens(frame: TokensFrame): AsyncGenerator<CompletionEvent, boolean> {
+    const expected = this.#job.prompt.length + this.#committer.ids.length;
+    if (frame.at !== expected) {
+      const message = `the verifier confirmed position ${frame.at}, expected ${expected}`;
+      yield { type: "failed", failure: { kind: "verifier", code: "internal", message, retryable: false } };
+      return true;
+    }
+    const { deltas, finish } = this.#committer.commit(frame);
+    if (!finish) this.#drafter?.confirm(frame.ids);
+    else this.#drafter?.stop();
+    for (const delta of deltas) yield { type: "delta", ...delta };
+    if (!finish) return false;
+    yield this.#finished(finish, await this.#report());
+    return true;
+  }
+
+  /** Stops the verifier and, where it was asked for, waits for its account. */
+  async #report(): Promise<DoneFrame | null> {
+    this.#sequence?.cancel();
+    if (!this.#job.wantsReport) return null;
+    const timer = setTimeout(() => this.#events.push({ type: "timeout" }), REPORT_TIMEOUT_MS);
+    for (;;) {
+      const event = await this.#events.next();
+      if (event.type === "tokens" || event.type === "opened") continue;
+      clearTimeout(timer);
+      return event.type === "done" ? event : null;
+    }
+  }
+
+  #finished(reason: FinishReason, report: DoneFrame | null): Finished {
+    const prompt_tokens = this.#job.prompt.length;
+    const completion_tokens = this.#committer.ids.length;
+    return {
+      type: "finished",
+      reason,
+      usage: { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens },
+      report,
+    };
+  }
+}

@@ -36,6 +36,7 @@ const environment = z
     SLOTS: integer(1, 8, 4),
     THREADS: integer(1, 64, 1),
     CONTEXT: integer(64, 32_768, 4096),
+    PREFIX_CACHE_MB: integer(0, 1_048_576, 256),
     QUEUE_LIMIT: integer(0, 4096, 64),
     QUEUE_TIMEOUT_MS: integer(100, 600_000, 15_000),
     LEASE_MS: integer(500, 600_000, 30_000),
@@ -59,6 +60,8 @@ export type Config = Readonly<{
   slots: number;
   threads: number;
   context: number;
+  /** Keys and values kept of ended sequences, for prompts that begin alike; 0: none. */
+  retainedBytes: number;
   queueLimit: number;
   queueTimeoutMs: number;
   leaseMs: number;
@@ -85,6 +88,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     slots: e.SLOTS,
     threads: e.THREADS,
     context: e.CONTEXT,
+    retainedBytes: e.PREFIX_CACHE_MB * 2 ** 20,
     queueLimit: e.QUEUE_LIMIT,
     queueTimeoutMs: e.QUEUE_TIMEOUT_MS,
     leaseMs: e.LEASE_MS,

@@ -35,7 +35,12 @@ export async function benchVerifier(
   const summary: Record<string, Row> = {};
   for (const weights of formats) {
     const target = await openTarget(folder, weights);
-    const model = await loadModel(target, { slots: quick ? 4 : 8, threads: 1, context: 1024 });
+    const model = await loadModel(target, {
+      slots: quick ? 4 : 8,
+      threads: 1,
+      context: 1024,
+      retainedBytes: 0,
+    });
     const points = await measureSteps(model, quick ? QUICK_ROUNDS : ROUNDS);
     const samplingMs = await measureSampling(model);
     const at = (n: number) => points.find((p) => p.slots === 1 && p.rows === n)!.ms;

@@ -85,6 +85,17 @@ describe("the text is the target's own", () => {
     expect(together.map((c) => c.ids)).toEqual(alone);
   });
 
+  it("when its prompt begins like an earlier one, which is not run again", async () => {
+    const long = prompt(30, 120);
+    const ask = { ...sampled(31), prompt: [...long.slice(0, 100), ...prompt(32, 20)] };
+    const alone = await client.complete({ ...ask, tenant: "elsewhere" });
+    await client.complete({ prompt: long, max_tokens: 8 });
+    const { ids, frames } = await client.complete(ask);
+    expect(ids).toEqual(alone.ids);
+    expect(frames[0]).toMatchObject({ type: "opened", prompt_tokens: 120, cached_tokens: 100 });
+    expect(alone.frames[0]).toMatchObject({ cached_tokens: 0 });
+  });
+
   it("when it is resumed from confirmed ids", async () => {
     const ask = sampled(20);
     const { ids } = await client.complete(ask);

@@ -6,7 +6,14 @@
 import { mix32 } from "../../gpu-service/protocol/noise.ts";
 import { chooseToken, penalise } from "../../gpu-service/protocol/sampling.ts";
 import type { StartFrame } from "../../gpu-service/verify/engines/engine.ts";
-import type { Cache, SlotRows, StepLogits, TargetModel } from "../../gpu-service/verify/scheduler/model.ts";
+import type {
+  Cache,
+  Owner,
+  SlotRows,
+  StepLogits,
+  TargetModel,
+} from "../../gpu-service/verify/scheduler/model.ts";
+import { RetainedPrefixes } from "../../gpu-service/verify/scheduler/retained.ts";
 
 export const VOCABULARY = 12;
 
@@ -34,10 +41,11 @@ export function reference(start: StartFrame, context: number): number[] {
 }
 
 class FakeCache implements Cache {
-  ids: number[] = [];
+  ids: number[];
   open = true;
-  readonly #onRelease: () => void;
-  constructor(onRelease: () => void) {
+  readonly #onRelease: (ids: number[], owner?: Owner) => void;
+  constructor(ids: number[], onRelease: (ids: number[], owner?: Owner) => void) {
+    this.ids = ids;
     this.#onRelease = onRelease;
   }
   get length(): number {
@@ -47,10 +55,10 @@ class FakeCache implements Cache {
     if (length > this.ids.length) throw new Error("truncate may only shorten");
     this.ids.length = length;
   }
-  release(): void {
+  release(owner?: Owner): void {
     if (!this.open) throw new Error("released twice");
     this.open = false;
-    this.#onRelease();
+    this.#onRelease(this.ids, owner);
   }
 }
 
@@ -64,6 +72,8 @@ export class FakeTarget implements TargetModel {
   openCaches = 0;
   /** Milliseconds by `stepMs`, all steps together: the clock of a scheduler under test. */
   elapsedMs = 0;
+  /** A value is what the cache really held, whatever its owner says that it holds. */
+  readonly #retained = new RetainedPrefixes<number[]>(300, 2);
   readonly #stepMs: (slots: number, rows: number) => number;
 
   constructor(context: number, maxSlots: number, stepMs: (slots: number, rows: number) => number = () => 10) {
@@ -72,9 +82,20 @@ export class FakeTarget implements TargetModel {
     this.#stepMs = stepMs;
   }
 
-  openCache(): Cache {
+  openCache(owner?: Owner): Cache {
     this.openCaches++;
-    return new FakeCache(() => this.openCaches--);
+    const match = owner && this.#retained.find(owner.tenant, owner.ids);
+    const ids = match ? match.entry.value.slice(0, match.length) : [];
+    return new FakeCache(ids, (held, from) => {
+      this.openCaches--;
+      if (from)
+        this.#retained.keep({
+          ...from,
+          ids: from.ids.slice(0, held.length),
+          value: [...held],
+          bytes: held.length,
+        });
+    });
   }
 
   async run(slots: readonly SlotRows[]): Promise<StepLogits> {

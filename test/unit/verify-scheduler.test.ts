@@ -17,9 +17,14 @@ function dice(seed: number) {
 }
 
 function randomStart(stream: number, below: (n: number) => number): StartFrame {
-  const prompt = Array.from({ length: 1 + below(30) }, () => below(VOCABULARY));
+  // Most prompts begin alike, so that prefixes are reused.
+  const shared = below(4) === 0 ? 0 : below(20);
+  const prompt = Array.from({ length: 1 + below(30) }, (_, i) =>
+    i < shared ? (i * 5) % 7 : below(VOCABULARY),
+  );
   return startFrame(stream, prompt, {
     max_tokens: 1 + below(40),
+    tenant: below(4) ? "t" : "u",
     stop_ids: below(2) ? [below(VOCABULARY)] : [],
     sampling: {
       ...GREEDY,
@@ -201,6 +206,25 @@ describe("steps", () => {
     expect(Math.max(...model.steps.flat())).toBeLessThan(80);
     expect(idsOf(frames, 2, 80)).toEqual(reference(startFrame(2, long, { max_tokens: 3 }), CONTEXT));
   });
+});
+
+describe("a prefix", () => {
+  const long = Array.from({ length: 40 }, (_, i) => (i * 7) % VOCABULARY);
+  const cachedTokens = async (first: Partial<StartFrame>, second: Partial<StartFrame>) => {
+    const scheduler = schedulerFor(new FakeTarget(CONTEXT, 1));
+    scheduler.accept(startFrame(1, long, first));
+    await runAll(scheduler);
+    const start = startFrame(2, [...long.slice(0, 30), 1, 2, 3], second);
+    scheduler.accept(start);
+    const frames = await runAll(scheduler);
+    expect(idsOf(frames, 2, 33)).toEqual(reference(start, CONTEXT));
+    const opened = frames.find((f) => f.type === "opened");
+    return opened?.type === "opened" ? opened.cached_tokens : undefined;
+  };
+  it("of an earlier text is not run again", async () => expect(await cachedTokens({}, {})).toBe(30));
+  it("of another tenant is", async () => expect(await cachedTokens({ tenant: "u" }, {})).toBe(0));
+  it("of a prompt to be scored is", async () =>
+    expect(await cachedTokens({}, { prompt_logprobs: 1 })).toBe(0));
 });
 
 describe("what a start may ask", () => {

@@ -4,8 +4,12 @@
 export interface Cache {
   readonly length: number;
   truncate(length: number): void;
-  release(): void;
+  /** Gives it back; with an owner, what it holds of the owner's ids may be reused by the same tenant. */
+  release(owner?: Owner): void;
 }
+
+/** Whose text a cache holds, or is to hold. */
+export type Owner = { tenant: string; ids: readonly number[] };
 
 /** Rows of one sequence in a step: `ids` stand at positions cache.length, cache.length + 1, … */
 export type SlotRows = {
@@ -26,7 +30,8 @@ export interface TargetModel {
   readonly numerics: string;
   /** Most sequences in one step. */
   readonly maxSlots: number;
-  openCache(): Cache;
+  /** An empty cache, or with an owner one that may hold a prefix of its ids already (never all of them). */
+  openCache(owner?: Owner): Cache;
   /** Runs every slot's rows (at least one each) and appends them to its cache. */
   run(slots: readonly SlotRows[]): Promise<StepLogits>;
 }

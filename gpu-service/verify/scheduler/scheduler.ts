@@ -119,7 +119,9 @@ export class Scheduler {
     while (this.#queue.length > 0 && this.#active.length < this.#options.slots) {
       const sequence = this.#queue.shift()!;
       sequence.admittedAt = this.#options.now();
-      sequence.cache = this.#model.openCache();
+      // A scored prompt has to run whole: its log probabilities are not kept.
+      sequence.cache = this.#model.openCache(sequence.isScoring ? undefined : sequence.owner);
+      sequence.cachedTokens = Math.min(sequence.cache.length, sequence.start.prompt.length);
       this.#active.push(sequence);
       if (!sequence.isScoring) this.#open(sequence);
     }
@@ -133,7 +135,7 @@ export class Scheduler {
       stream: sequence.stream,
       limits: { hint_ids: MAX_HINT_IDS, context: this.#model.context },
       prompt_tokens: start.prompt.length,
-      cached_tokens: 0,
+      cached_tokens: sequence.cachedTokens,
       numerics: this.#model.numerics,
       ...(start.prompt_logprobs === undefined ? {} : { prompt_logprobs: promptLogprobs }),
     });
@@ -176,7 +178,7 @@ export class Scheduler {
 
   #finish(sequence: Sequence, reason: "stop" | "length" | "cancelled"): void {
     this.#outbox.push(sequence.done(reason, this.#options.now()));
-    sequence.cache?.release();
+    sequence.cache?.release(sequence.owner);
     this.#active = this.#active.filter((s) => s !== sequence);
     this.#queue = this.#queue.filter((s) => s !== sequence);
   }

@@ -4,7 +4,7 @@ import { hasPenalties } from "../../protocol/sampling.ts";
 import type { StartFrame } from "../engines/engine.ts";
 import { Acceptance } from "./acceptance.ts";
 import { HintStore } from "./hints.ts";
-import type { Cache } from "./model.ts";
+import type { Cache, Owner } from "./model.ts";
 
 type CountsBySource = Partial<Record<HintSource, number[]>>;
 
@@ -24,6 +24,8 @@ export class Sequence {
   readonly cap: number;
 
   cache: Cache | undefined;
+  /** Ids of the prompt that were in the cache from the beginning. */
+  cachedTokens = 0;
   /** Milliseconds that hint rows may still waste; undefined until the first step. */
   credit: number | undefined;
   steps = 0;
@@ -46,6 +48,10 @@ export class Sequence {
     this.#stopIds = new Set(start.stop_ids);
     this.#countsOutput = hasPenalties(start.sampling);
     for (const id of start.confirmed ?? []) this.#append(id);
+  }
+
+  get owner(): Owner {
+    return { tenant: this.start.tenant, ids: this.text };
   }
 
   get outputTokens(): number {

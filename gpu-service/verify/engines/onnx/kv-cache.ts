@@ -2,50 +2,21 @@
  * Keys and values of one sequence: per layer two token-major arrays f32[capacity][kv heads × head size].
  *
  * The graph reads a prefix of each without a copy, and returns only new rows, which are written behind it.
- * Arrays double when full and go back to a pool with the sequence: memory touched once is quicker again.
+ * Arrays double when full.
  */
-import type { Cache } from "../../scheduler/model.ts";
-
-const FIRST_CAPACITY = 256;
-
-type Arrays = { capacity: number; keys: Float32Array[]; values: Float32Array[] };
-
-export class KvPool {
-  readonly #free: Arrays[] = [];
-  readonly layers: number;
-  /** Floats of one token in one layer. */
-  readonly width: number;
-  readonly #keep: number;
-
-  /** `keep`: how many released caches to hold for reuse. */
-  constructor(layers: number, width: number, keep: number) {
-    this.layers = layers;
-    this.width = width;
-    this.#keep = keep;
-  }
-
-  take(): Arrays {
-    return this.#free.pop() ?? this.allocate(FIRST_CAPACITY);
-  }
-
-  give(arrays: Arrays): void {
-    if (this.#free.length < this.#keep) this.#free.push(arrays);
-  }
-
-  allocate(capacity: number): Arrays {
-    const make = () => Array.from({ length: this.layers }, () => new Float32Array(capacity * this.width));
-    return { capacity, keys: make(), values: make() };
-  }
-}
+import type { Cache, Owner } from "../../scheduler/model.ts";
+import type { Arrays, KvPool } from "./kv-pool.ts";
 
 export class KvCache implements Cache {
   readonly #pool: KvPool;
   #arrays: Arrays | undefined;
-  #length = 0;
+  #length: number;
 
-  constructor(pool: KvPool) {
+  /** The first `length` tokens of `arrays` count. */
+  constructor(pool: KvPool, arrays: Arrays, length: number) {
     this.#pool = pool;
-    this.#arrays = pool.take();
+    this.#arrays = arrays;
+    this.#length = length;
   }
 
   get length(): number {
@@ -58,9 +29,9 @@ export class KvCache implements Cache {
     this.#length = length;
   }
 
-  release(): void {
+  release(owner?: Owner): void {
     if (!this.#arrays) throw new Error("cache released twice");
-    this.#pool.give(this.#arrays);
+    this.#pool.give(this.#arrays, this.#length, owner);
     this.#arrays = undefined;
     this.#length = 0;
   }
@@ -89,18 +60,7 @@ export class KvCache implements Cache {
 
   #reserve(length: number): void {
     const old = this.#open();
-    if (length <= old.capacity) return;
-    let capacity = old.capacity;
-    while (capacity < length) capacity *= 2;
-    const grown = this.#pool.allocate(capacity);
-    const used = this.#length * this.#pool.width;
-    old.keys.forEach((array, layer) => {
-      grown.keys[layer]!.set(array.subarray(0, used));
-    });
-    old.values.forEach((array, layer) => {
-      grown.values[layer]!.set(array.subarray(0, used));
-    });
-    this.#arrays = grown;
+    if (length > old.capacity) this.#arrays = this.#pool.copy(old, this.#length, length);
   }
 
   #open(): Arrays {

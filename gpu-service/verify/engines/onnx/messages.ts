@@ -9,6 +9,7 @@ export type WorkerOptions = {
   slots: number;
   threads: number;
   context: number;
+  retainedBytes: number;
   queueLimit: number;
   queueTimeoutMs: number;
 };

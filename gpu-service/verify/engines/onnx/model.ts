@@ -1,8 +1,9 @@
 /** A target in onnxruntime: one graph per batch width, all of one weight format, run on the calling thread. */
 import { InferenceSession, type Tensor } from "onnxruntime-node";
-import type { Cache, SlotRows, StepLogits, TargetModel } from "../../scheduler/model.ts";
+import type { Cache, Owner, SlotRows, StepLogits, TargetModel } from "../../scheduler/model.ts";
 import { Feeds } from "./feeds.ts";
-import { KvCache, KvPool } from "./kv-cache.ts";
+import type { KvCache } from "./kv-cache.ts";
+import { KvPool } from "./kv-pool.ts";
 import type { Target } from "./target.ts";
 
 type Graph = { slots: number; session: InferenceSession; feeds: Feeds };
@@ -13,6 +14,8 @@ export type ModelOptions = {
   threads: number;
   /** Positions at most, below the target's own context. */
   context: number;
+  /** Bytes of keys and values kept of ended sequences, for prompts that begin alike. */
+  retainedBytes: number;
 };
 
 export class OnnxModel implements TargetModel {
@@ -29,11 +32,12 @@ export class OnnxModel implements TargetModel {
     this.context = Math.min(target.context, options.context);
     this.maxSlots = graphs[graphs.length - 1]!.slots;
     this.#graphs = graphs;
-    this.#pool = new KvPool(target.shape.layers, target.shape.kvHeads * target.shape.headDim, this.maxSlots);
+    const { layers, kvHeads, headDim } = target.shape;
+    this.#pool = new KvPool(layers, kvHeads * headDim, this.maxSlots, options.retainedBytes);
   }
 
-  openCache(): Cache {
-    return new KvCache(this.#pool);
+  openCache(owner?: Owner): Cache {
+    return this.#pool.open(owner);
   }
 
   get widths(): number[] {

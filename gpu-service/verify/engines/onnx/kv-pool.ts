@@ -1,0 +1,72 @@
+/**
+ * Where caches come from and go to: arrays kept for their prefixes, and blank ones, because memory touched once
+ * is quicker again.
+ */
+import type { Owner } from "../../scheduler/model.ts";
+import { RetainedPrefixes } from "../../scheduler/retained.ts";
+import { KvCache } from "./kv-cache.ts";
+
+export type Arrays = { capacity: number; keys: Float32Array[]; values: Float32Array[] };
+
+const FIRST_CAPACITY = 256;
+/** Below this many ids a copy is not worth it. */
+const LEAST_REUSED_IDS = 8;
+const BYTES_PER_FLOAT = 4;
+
+export class KvPool {
+  readonly layers: number;
+  /** Floats of one token in one layer. */
+  readonly width: number;
+  readonly #blank: Arrays[] = [];
+  readonly #mostBlank: number;
+  readonly #retained: RetainedPrefixes<Arrays>;
+
+  /** `mostBlank`: arrays without contents to hold for reuse; `retainedBytes`: budget for those with. */
+  constructor(layers: number, width: number, mostBlank: number, retainedBytes: number) {
+    this.layers = layers;
+    this.width = width;
+    this.#mostBlank = mostBlank;
+    this.#retained = new RetainedPrefixes(retainedBytes, LEAST_REUSED_IDS);
+  }
+
+  /** A cache for the owner's ids: it may hold a prefix of them already. */
+  open(owner?: Owner): KvCache {
+    const match = owner && this.#retained.find(owner.tenant, owner.ids);
+    if (!match) return new KvCache(this, this.#blank.pop() ?? this.#allocate(FIRST_CAPACITY), 0);
+    const { entry, length } = match;
+    // All of it fits: it is taken over. Otherwise others may still want the rest, so the prefix is copied.
+    if (length < entry.ids.length)
+      return new KvCache(this, this.copy(entry.value, length, length + 1), length);
+    this.#retained.take(entry);
+    return new KvCache(this, entry.value, length);
+  }
+
+  /** Takes arrays back. With an owner their first `length` tokens are those of its ids, and are kept for its tenant. */
+  give(arrays: Arrays, length: number, owner?: Owner): void {
+    const keeps = owner !== undefined && length >= LEAST_REUSED_IDS;
+    const bytes = arrays.capacity * this.width * this.layers * 2 * BYTES_PER_FLOAT;
+    const gone = keeps
+      ? this.#retained.keep({ tenant: owner.tenant, ids: owner.ids.slice(0, length), value: arrays, bytes })
+      : [arrays];
+    for (const blank of gone) if (this.#blank.length < this.#mostBlank) this.#blank.push(blank);
+  }
+
+  /** Arrays with the first `length` tokens of `from`, and room for `capacity` at least. */
+  copy(from: Arrays, length: number, capacity: number): Arrays {
+    const blank = this.#blank.findIndex((a) => a.capacity >= capacity);
+    const to = blank >= 0 ? this.#blank.splice(blank, 1)[0]! : this.#allocate(capacity);
+    const used = length * this.width;
+    for (let layer = 0; layer < this.layers; layer++) {
+      to.keys[layer]!.set(from.keys[layer]!.subarray(0, used));
+      to.values[layer]!.set(from.values[layer]!.subarray(0, used));
+    }
+    return to;
+  }
+
+  /** Capacities are powers of two, so that arrays fit more than one sequence. */
+  #allocate(least: number): Arrays {
+    const capacity = Math.max(FIRST_CAPACITY, 2 ** Math.ceil(Math.log2(least)));
+    const make = () => Array.from({ length: this.layers }, () => new Float32Array(capacity * this.width));
+    return { capacity, keys: make(), values: make() };
+  }
+}

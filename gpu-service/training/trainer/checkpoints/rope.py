@@ -10,7 +10,7 @@ from checkpoints.llama import F32, FrequencyFactors, Llama3Scaling, Rope
 def inverse_frequencies(rope: Rope, head_dim: int) -> F32:
     """f32 [head_dim / 2], scaling applied."""
     exponents = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
-    plain: F32 = np.asarray(1 / np.power(np.float32(rope.theta), exponents), np.float32)
+    plain: F32 = 1 / np.power(np.full_like(exponents, rope.theta), exponents)
     match rope.scaling:
         case None:
             return plain

@@ -32,7 +32,10 @@ async function main(): Promise<void> {
   const stopAsked = new Promise<string>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => resolve(signal));
   });
-  const starting = startSystem({ data, ports, target: options.tiny ? "tiny" : "smollm2", orTiny: true, say });
+  const starting = startSystem({
+    ...{ data, ports, say, orTiny: true, retrainRecipe: process.env.RETRAIN_RECIPE },
+    target: options.tiny ? "tiny" : "smollm2",
+  });
   const system = await Promise.race([starting, stopAsked]);
   if (typeof system === "string") {
     // Asked to stop in the middle of a start: the guard ends whatever runs.

@@ -28,6 +28,8 @@ export type SystemOptions = {
   ports: Ports;
   /** A line of progress for people. */
   say?: (line: string) => void;
+  /** What the worker's schedule posts as a job; nothing when absent: training takes the machine for a while. */
+  retrainRecipe?: string | undefined;
   /** Lets requests ask for random and adversarial hints: for the losslessness check only. */
   testHints?: boolean;
   /** Verifier on core 0, everything else on core 1: benchmarks on two cores measure this way. */
@@ -86,7 +88,7 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
     ADMIN_SECRET: secrets.admin,
     TRAINING_URL: `http://127.0.0.1:${ports.training}`,
     TRAINING_TOKEN: secrets.training,
-    RETRAIN_RECIPE: target.recipe,
+    ...(options.retrainRecipe && { RETRAIN_RECIPE: options.retrainRecipe }),
     TEST_HINTS: options.testHints ? "1" : "0",
   };
   start(workerCommand(data, ports.edge, await freePort(), variables));

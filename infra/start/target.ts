@@ -1,4 +1,4 @@
-/** What a system serves: a target, the draft that ships for it, and the recipe that retrains that draft. */
+/** What a system serves: a target, and the draft that ships for it. */
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ensureDefaultModel } from "../models/default-model.ts";
@@ -15,7 +15,6 @@ export type PreparedTarget = {
   format: string;
   /** Folder of the draft release that ships in the repository; undefined: none. */
   draft: string | undefined;
-  recipe: string;
 };
 
 /**
@@ -35,7 +34,7 @@ export async function prepareTarget(
   }
   try {
     const folder = await ensureDefaultModel(data, [format], say);
-    return { id: basename(folder), folder, format, draft: shippedDraft(name), recipe: "smollm2-first" };
+    return { id: basename(folder), folder, format, draft: shippedDraft(name) };
   } catch (error) {
     if (!orTiny || !(error instanceof StartError)) throw error;
     say(error.message);
@@ -46,7 +45,7 @@ export async function prepareTarget(
 
 async function prepareTiny(data: DataFolder): Promise<PreparedTarget> {
   const folder = await ensureTinyModel(data);
-  return { id: basename(folder), folder, format: "fp32", draft: shippedDraft("tiny"), recipe: "tiny" };
+  return { id: basename(folder), folder, format: "fp32", draft: shippedDraft("tiny") };
 }
 
 function shippedDraft(name: TargetName): string | undefined {

@@ -26,7 +26,7 @@ type Answer = { release: string | null; text: string };
 let system: System;
 beforeAll(async () => {
   process.env.TRAINING_RECIPES = shortRecipes();
-  system = await startTemporarySystem({ target: "tiny" });
+  system = await startTemporarySystem({ target: "tiny", retrainRecipe: "tiny" });
 });
 afterAll(() => system?.stop());
 

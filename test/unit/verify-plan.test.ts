@@ -44,10 +44,11 @@ describe("the cost table", () => {
 
 describe("hint rows", () => {
   const rich = 1e9;
+  const one = { slots: 1, tokens: 1, rows: 1 };
   it("are none where they cost more than they bring", () => {
-    expect(planHintRows([{ chances: chances(0.3, 8), credit: rich }], 1, 1, alone([1, 10], [2, 15]))).toEqual(
-      [0],
-    );
+    expect(planHintRows([{ chances: chances(0.3, 8), credit: rich }], one, alone([1, 10], [2, 15]))).toEqual([
+      0,
+    ]);
   });
   it("are as many as pay", () => {
     const costs = alone([1, 10], [9, 18]);
@@ -55,12 +56,12 @@ describe("hint rows", () => {
     function gain(k: number) {
       return (1 + chances(0.7, k).reduce((x, y) => x + y, 0)) / (10 + k);
     }
-    expect(planHintRows([{ chances: chances(0.7, 8), credit: rich }], 1, 1, costs)).toEqual([best]);
+    expect(planHintRows([{ chances: chances(0.7, 8), credit: rich }], one, costs)).toEqual([best]);
     expect(best).toBeGreaterThan(1);
   });
   it("look past a step in the cost", () => {
     const costs = alone([1, 10], [2, 15], [8, 15.5]);
-    expect(planHintRows([{ chances: chances(0.95, 7), credit: rich }], 1, 1, costs)).toEqual([7]);
+    expect(planHintRows([{ chances: chances(0.95, 7), credit: rich }], one, costs)).toEqual([7]);
   });
   it("go to the sequence whose hints are likelier", () => {
     const costs = new CostTable([
@@ -72,12 +73,21 @@ describe("hint rows", () => {
       { chances: chances(0.4, 4), credit: rich },
       { chances: chances(0.9, 4), credit: rich },
     ];
-    expect(planHintRows(offers, 2, 2, costs)).toEqual([0, 2]);
+    expect(planHintRows(offers, { slots: 2, tokens: 2, rows: 2 }, costs)).toEqual([0, 2]);
+  });
+  it("count what they hold up: beside others that gain nothing by them they must bring more", () => {
+    const costs = new CostTable([
+      { slots: 4, rows: 4, ms: 10 },
+      { slots: 4, rows: 5, ms: 12.5 },
+    ]);
+    const offers = [{ chances: [0.6], credit: rich }];
+    expect(planHintRows(offers, { slots: 4, tokens: 4, rows: 4 }, costs)).toEqual([0]);
+    expect(planHintRows(offers, { slots: 4, tokens: 1, rows: 4 }, costs)).toEqual([1]);
   });
   it("never cost more than the sequence's credit", () => {
-    expect(planHintRows([{ chances: chances(0.99, 8), credit: 2.5 }], 1, 1, alone([1, 10], [9, 18]))).toEqual(
-      [2],
-    );
+    expect(planHintRows([{ chances: chances(0.99, 8), credit: 2.5 }], one, alone([1, 10], [9, 18]))).toEqual([
+      2,
+    ]);
   });
 });
 

@@ -30,7 +30,8 @@ export function planBatch(active: readonly Sequence[], costs: CostTable): Batch 
   const baseRows = parts.reduce((sum, part) => sum + part.fresh, 0);
   const offering = parts.filter((part) => part.foretold);
   const offers = offering.map((part) => offerOf(part, parts.length, baseRows, costs));
-  const hintRows = planHintRows(offers, parts.length, baseRows, costs);
+  const tokens = parts.filter((part) => part.fresh === part.sequence.pendingIds).length;
+  const hintRows = planHintRows(offers, { slots: parts.length, tokens, rows: baseRows }, costs);
   let rows = baseRows;
   offering.forEach((part, i) => {
     part.hinted = part.foretold!.ids.slice(0, hintRows[i]);

@@ -19,21 +19,19 @@ export type Offer = {
   credit: number;
 };
 
-/** Hint rows for each offer. `slots`, `baseRows`: sequences in the step and rows that run anyway. */
-export function planHintRows(
-  offers: readonly Offer[],
-  slots: number,
-  baseRows: number,
-  costs: CostTable,
-): number[] {
+/** What runs in the step anyway: sequences, those of them that gain a token by it, and their rows. */
+export type Base = { slots: number; tokens: number; rows: number };
+
+/** Hint rows for each offer. */
+export function planHintRows(offers: readonly Offer[], base: Base, costs: CostTable): number[] {
   const taken = offers.map(() => 0);
   const spent = offers.map(() => 0);
   let best = [...taken];
-  let cost = costs.ms(slots, baseRows);
-  let expected = offers.length;
+  let cost = costs.ms(base.slots, base.rows);
+  let expected = base.tokens;
   let bestRatio = expected / cost;
   for (let rows = 1; rows <= MAX_HINT_ROWS_PER_STEP; rows++) {
-    const nextCost = costs.ms(slots, baseRows + rows);
+    const nextCost = costs.ms(base.slots, base.rows + rows);
     const pick = likeliest(offers, taken, spent, nextCost - cost);
     if (pick < 0) break;
     expected += offers[pick]!.chances[taken[pick]!]!;

@@ -22,13 +22,17 @@ export async function startOnnxEngine(options: WorkerOptions, listener: EngineLi
   const post = (message: ToWorker) => worker.postMessage(message);
   const ready = await firstMessage(worker);
   let closing = false;
+  const fail = (reason: string) => {
+    if (!closing) listener.failed(reason);
+    closing = true;
+  };
   worker.on("message", (message: FromWorker) => {
-    if (message.type === "failed") return listener.failed(message.reason);
+    if (message.type === "failed") return fail(message.reason);
     if (message.type === "turn") listener.turn(message);
   });
-  worker.on("error", (error) => listener.failed(error.message));
+  worker.on("error", (error) => fail(error.message));
   const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-  void exited.then(() => closing || listener.failed("the engine's thread ended"));
+  void exited.then(() => fail("the engine's thread ended"));
   return {
     info: ready.info,
     costs: ready.costs,

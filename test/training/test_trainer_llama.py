@@ -8,7 +8,9 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
+from checkpoints.hugging_face import read_folder
 from trainer.checkpoint import read_model, write_model
+from trainer.convert import model_of
 from trainer.errors import TrainerError
 from trainer.llama import Cache, Llama, LlamaConfig
 from trainer.rope import Rope, RopeScaling
@@ -83,3 +85,10 @@ def test_what_does_not_fit_is_refused_by_name(change: dict, named: str, tmp_path
     path.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
     with pytest.raises(TrainerError, match=named):
         read_model(tmp_path)
+
+
+def test_the_converter_reads_the_same_model() -> None:
+    folder = Path(__file__).resolve().parents[2] / "infra/models/tiny/target"
+    ids = torch.arange(100, 140)[None]
+    with torch.inference_mode():
+        assert torch.equal(model_of(read_folder(folder, None))(ids), read_model(folder)(ids))

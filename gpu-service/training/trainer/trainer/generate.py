@@ -7,7 +7,9 @@ A shard that exists is not written again, and each has a seed of its own: killed
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.checkpoint import read_model
+from trainer.corpus import MANIFEST_FILE
+from trainer.folders import sha256, write_text
 from trainer.llama import Cache, Llama
 from trainer.progress import Progress
 from trainer.prompts import Prompt, read_prompts
-from trainer.texts import Text, shard_path, write_shard
+from trainer.texts import Text, read_shard, shard_path, write_shard
 from trainer.vocabulary import Vocabulary
 
 PREFILL_ROWS = 16
@@ -149,3 +153,15 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
         write_shard(path, texts)
         tokens += sum(text.response for text in texts)
         progress.step(index + 1, len(groups), tokens=tokens, tok_s=tokens / (time.monotonic() - began))
+    paths = [shard_path(args.out, index) for index in range(len(groups))]
+    if all(path.exists() for path in paths):
+        write_text(args.out / MANIFEST_FILE, json.dumps(manifest(paths), indent=2) + "\n")
+
+
+def manifest(paths: list[Path]) -> dict[str, object]:
+    """What a finished folder holds, for a draft's lineage."""
+    texts = [text for path in paths for text in read_shard(path)]
+    tokens = Counter(dict.fromkeys(sorted({text.domain for text in texts}), 0))
+    for text in texts:
+        tokens[text.domain] += text.response
+    return {"texts": len(texts), "tokens": dict(tokens), "shards_sha256": [sha256(path) for path in paths]}

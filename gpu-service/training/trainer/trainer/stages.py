@@ -21,7 +21,12 @@ STAGES = {
     "evaluate": "measure acceptance on held-out texts",
     "export": "write the release that the edge reads",
 }
-COMMANDS = {**STAGES, "golden": "write what an image computes, for kernels' tests", "run": "all stages of a recipe"}
+COMMANDS = {
+    **STAGES,
+    "convert": "make a target's Hugging Face folder of a GGUF file",
+    "golden": "write what an image computes, for kernels' tests",
+    "run": "all stages of a recipe",
+}
 
 
 def module_of(command: str) -> ModuleType:

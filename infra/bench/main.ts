@@ -4,13 +4,18 @@ import { StartError } from "../start/errors.ts";
 import { benchKernel } from "./kernel.ts";
 import { formatTable, makeResult, type Result } from "./result.ts";
 import { benchSpeedup } from "./speedup.ts";
+import { benchVerifier } from "./verifier.ts";
 
 export type Bench = (
   options: { quick: boolean; shape?: string; against?: string },
   say: (line: string) => void,
 ) => Promise<Pick<Result, "rows" | "summary">>;
 
-const BENCHES: Record<string, Bench> = { speedup: benchSpeedup, kernel: benchKernel };
+const BENCHES: Record<string, Bench> = {
+  speedup: benchSpeedup,
+  verifier: benchVerifier,
+  kernel: benchKernel,
+};
 const USAGE = `npm run bench -- NAME [--quick] [--json]
   NAME             ${Object.keys(BENCHES).join(", ")}
   --shape NAME     kernel: this shape only

@@ -12,7 +12,7 @@ export type Loaded = { model: OnnxModel; target: Target; costs: CostPoint[] };
 export async function loadExactModel(
   options: WorkerOptions,
   runtimeVersion: string,
-  measureRepeats: number,
+  measureRounds: number,
   now: () => number,
 ): Promise<Loaded> {
   const target = await openTarget(options.folder, options.format);
@@ -21,6 +21,6 @@ export async function loadExactModel(
   if (!test.ok)
     throw new Error(`self-test of ${target.id} in ${target.format}: ${test.message}; it cannot be lossless`);
   model.numerics = `${target.id}:${target.format}:${target.weights}:ort${runtimeVersion}:${test.fingerprint}`;
-  const costs = await measureCosts(model, model.widths, measureRepeats, now);
+  const costs = await measureCosts(model, model.widths, measureRounds, now);
   return { model, target, costs };
 }

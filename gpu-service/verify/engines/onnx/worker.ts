@@ -9,7 +9,7 @@ import { Scheduler } from "../../scheduler/scheduler.ts";
 import { loadExactModel } from "./load.ts";
 import type { FromWorker, ToWorker, WorkerOptions } from "./messages.ts";
 
-const MEASURE_REPEATS = 4;
+const MEASURE_ROUNDS = 2;
 
 if (!parentPort) throw new Error("worker.ts runs only as a worker thread");
 const options = workerData as WorkerOptions;
@@ -24,7 +24,7 @@ async function run(port: MessagePort): Promise<void> {
   const { model, target, costs } = await loadExactModel(
     options,
     env.versions.node ?? "unknown",
-    MEASURE_REPEATS,
+    MEASURE_ROUNDS,
     now,
   );
   const scheduler = new Scheduler(model, { ...options, costs: new CostTable(costs), now });

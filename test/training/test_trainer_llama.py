@@ -14,6 +14,7 @@ from trainer.convert import model_of
 from trainer.errors import TrainerError
 from trainer.llama import Cache, Llama, LlamaConfig
 from trainer.rope import Rope, RopeScaling
+from trainer.tokenize import copy_tokenizer
 
 SMALL = LlamaConfig(layers=2, hidden=64, heads=4, kv_heads=2, head_dim=16, ffn=96, vocab=97, context=64)
 SHAPES = {
@@ -87,8 +88,11 @@ def test_what_does_not_fit_is_refused_by_name(change: dict, named: str, tmp_path
         read_model(tmp_path)
 
 
-def test_the_converter_reads_the_same_model() -> None:
-    folder = Path(__file__).resolve().parents[2] / "infra/models/tiny/target"
+def test_the_converter_reads_the_same_model(tmp_path: Path) -> None:
+    shipped = Path(__file__).resolve().parents[2] / "infra/models/tiny/target"
+    model = read_model(shipped)
+    copy_tokenizer(shipped, tmp_path)
+    write_model(model, tmp_path, [0, 2], torch.float32)
     ids = torch.arange(100, 140)[None]
     with torch.inference_mode():
-        assert torch.equal(model_of(read_folder(folder, None))(ids), read_model(folder)(ids))
+        assert torch.equal(model_of(read_folder(tmp_path, None))(ids), model(ids))

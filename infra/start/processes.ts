@@ -1,11 +1,12 @@
 /**
  * Child processes that never outlive us.
  *
- * Each child leads a process group of its own, so that stopping it stops what it started too. A guard (a shell at
- * the end of a pipe) knows the groups and ends them if this process dies without a word.
+ * Each child leads a process group of its own, so that stopping it stops what it started too. It enters its group
+ * in a list before anything else; a guard (a shell at the end of a pipe) ends the groups of that list if this
+ * process dies without a word.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { StartError } from "./errors.ts";
 import { ROOT } from "./paths.ts";
@@ -24,6 +25,7 @@ export type Exit = { name: string; reason: string };
 
 export class Processes {
   #logs: string;
+  #groups: string;
   #running = new Map<string, ChildProcess>();
   #guard: ChildProcess;
   #stopping = false;
@@ -35,7 +37,12 @@ export class Processes {
 
   constructor(logs: string) {
     this.#logs = logs;
-    this.#guard = spawn("sh", ["-c", GUARD], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
+    this.#groups = join(logs, `groups-${process.pid}`);
+    writeFileSync(this.#groups, "");
+    this.#guard = spawn("sh", ["-c", GUARD, this.#groups], {
+      detached: true,
+      stdio: ["pipe", "ignore", "ignore"],
+    });
     this.#guard.stdin?.on("error", () => {});
     this.#guard.unref();
   }
@@ -51,7 +58,7 @@ export class Processes {
       // The first run has no log before it.
     }
     const output = openSync(log, "a", 0o600);
-    const child = spawn(command, args, {
+    const child = spawn("sh", ["-c", ENTER_GROUP, this.#groups, command, ...args], {
       cwd: ROOT,
       env: { ...process.env, ...env },
       detached: true,
@@ -59,7 +66,6 @@ export class Processes {
     });
     closeSync(output);
     this.#running.set(name, child);
-    if (child.pid !== undefined) this.#guard.stdin?.write(`${child.pid}\n`);
     child.once("error", (error) => this.#ended(name, error.message));
     child.once("exit", (code, signal) => this.#ended(name, signal ? `by ${signal}` : `with code ${code}`));
   }
@@ -91,7 +97,8 @@ export class Processes {
   async stop(): Promise<void> {
     this.#stopping = true;
     await Promise.all(this.pids().map(stopGroup));
-    this.#guard.stdin?.write("done\n");
+    this.#guard.stdin?.end("done\n");
+    rmSync(this.#groups, { force: true });
   }
 
   #ended(name: string, how: string): void {
@@ -122,15 +129,16 @@ function signalGroup(leader: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** Reads group ids, one a line; "done" means that they were stopped in good order, the end of input that we died. */
+/** Runs a command under the id of this shell, which its list knows before the command begins. */
+const ENTER_GROUP = 'echo $$ >> "$0"; exec "$@"';
+
+/** A line of input means that all was stopped in good order, the end of input that we died. */
 const GUARD = `
 trap '' INT TERM HUP
-groups=
-while read -r line; do
-  [ "$line" = done ] && exit 0
-  groups="$groups $line"
+read -r _ && exit 0
+for signal in TERM TERM TERM KILL; do
+  while read -r group; do kill -s $signal -- "-$group" 2>/dev/null; done < "$0"
+  sleep 1
 done
-for group in $groups; do kill -s TERM -- "-$group" 2>/dev/null; done
-sleep 3
-for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+rm -f "$0"
 `;

@@ -3,6 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startTemporarySystem } from "../../infra/bench/temporary-system.ts";
 import type { System } from "../../infra/start/system.ts";
 
+/** The tiny model likes to end early: texts of a known length need its end ids (0 and 2) forbidden. */
+const END_FORBIDDEN = { "0": -100, "2": -100 };
+
 describe("the official OpenAI client", () => {
   let system: System | undefined;
   let client: OpenAI;
@@ -21,7 +24,14 @@ describe("the official OpenAI client", () => {
   });
 
   it("streams a completion that equals the whole one", async () => {
-    const request = { model, prompt: "def add(a, b):\n", max_tokens: 40, temperature: 0.8, seed: 7 };
+    const request = {
+      model,
+      prompt: "def add(a, b):\n",
+      max_tokens: 40,
+      temperature: 0.8,
+      seed: 7,
+      logit_bias: END_FORBIDDEN,
+    };
     const whole = await client.completions.create(request);
     const stream = await client.completions.create({
       ...request,
@@ -40,7 +50,7 @@ describe("the official OpenAI client", () => {
     expect(text).toBe(whole.choices[0]?.text);
     expect(finish).toBe(whole.choices[0]?.finish_reason);
     expect(usage).toEqual(whole.usage);
-    expect(usage?.completion_tokens).toBeLessThanOrEqual(40);
+    expect(usage?.completion_tokens).toBe(40);
   });
 
   it("streams a chat", async () => {
@@ -48,6 +58,7 @@ describe("the official OpenAI client", () => {
       model,
       messages: [{ role: "user", content: "What is a list?" }],
       max_completion_tokens: 24,
+      logit_bias: END_FORBIDDEN,
       stream: true,
     });
     const deltas: OpenAI.ChatCompletionChunk.Choice[] = [];
@@ -73,7 +84,7 @@ describe("the official OpenAI client", () => {
     const before = await cancelledSequences(verifier);
     const controller = new AbortController();
     const stream = await client.completions.create(
-      { model, prompt: "def f():\n", max_tokens: 400, stream: true },
+      { model, prompt: "def f():\n", max_tokens: 400, logit_bias: END_FORBIDDEN, stream: true },
       { signal: controller.signal },
     );
     for await (const _ of stream) break;

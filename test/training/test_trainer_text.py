@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from trainer.decontaminate import against_humaneval, humaneval
-from trainer.exercises import TASKS, exercise
+from trainer.exercise_tasks import TASKS
+from trainer.exercises import exercise
 from trainer.fim import FIM_NAMES, fill_in_the_middle
 from trainer.finetune import IGNORED, pieces
 from trainer.prompts import held_prompts, training_prompts

@@ -2,7 +2,8 @@
 import type { Context } from "hono";
 import type { TargetManifest } from "../gpu-service/protocol/manifest.ts";
 import { ApiKeys } from "./accounts/api-keys.ts";
-import { type AppEnv, createApp, type Services } from "./api/app.ts";
+import { createApp } from "./api/app.ts";
+import type { AppEnv, Services } from "./api/context.ts";
 import { type Config, type Env, readConfig } from "./config.ts";
 import { startDrafting } from "./drafting/drafting.ts";
 import kernel from "./drafting/kernel/build/draft.wasm";

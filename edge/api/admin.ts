@@ -2,7 +2,7 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import { z } from "zod";
 import { channelRoutes } from "../releases/channel-routes.ts";
-import type { AppEnv } from "./app.ts";
+import type { AppEnv } from "./context.ts";
 import { notFound, schemaError, unauthorized } from "./errors.ts";
 
 const newKey = z.strictObject({ name: z.string().min(1).max(200) });

@@ -1,27 +1,11 @@
 /** Routes of the public API and of the admin API, and what is the same for all of them. */
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import type { ApiKeys } from "../accounts/api-keys.ts";
-import type { Config } from "../config.ts";
-import type { Drafting, DraftingRequest } from "../drafting/drafting.ts";
-import type { VerifierLink } from "../link/link.ts";
-import type { ChannelStub } from "../releases/channel-client.ts";
-import type { TargetText } from "../text/target-text.ts";
 import { adminRoutes } from "./admin.ts";
 import { createChatCompletion, createCompletion } from "./completions.ts";
+import type { AppEnv, Services } from "./context.ts";
 import { ApiError, notFound, unauthorized } from "./errors.ts";
 import { getModel, listModels } from "./models.ts";
-
-/** What the handlers need, made by the composition root for each request. */
-export type Services = {
-  config: Config;
-  keys: ApiKeys;
-  text(): Promise<TargetText>;
-  links(prompt: readonly number[]): readonly VerifierLink[];
-  startDrafting(request: DraftingRequest): Drafting;
-  channel(target: string): ChannelStub;
-};
-export type AppEnv = { Variables: { services: Services; tenant: string; requestId: string } };
 
 const MAX_BODY_BYTES = 4 << 20;
 const REQUEST_ID = /^[\w.:-]{1,128}$/;

@@ -1,6 +1,6 @@
 /** `GET /v1/models`: the one target that this installation serves. */
 import type { Context } from "hono";
-import type { AppEnv } from "./app.ts";
+import type { AppEnv } from "./context.ts";
 import { notFound } from "./errors.ts";
 
 /** Clients want a date; the model's own is not known here. */

@@ -1,5 +1,5 @@
 /** Turns a completion's events into the answer: one JSON object, or a stream of server-sent events. */
-import type { CompletionEvent, Finished } from "../completion/completion.ts";
+import type { CompletionEvent, Finished } from "../completion/job.ts";
 import { pulledBody } from "./body.ts";
 import type { Details } from "./details.ts";
 import { ApiError, failureToError } from "./errors.ts";

@@ -3,8 +3,9 @@ import type { DoneFrame, TokensFrame } from "../../gpu-service/protocol/frames.t
 import type { Drafter } from "../drafting/drafter.ts";
 import { LinkError, type Sequence, type SequenceEvent, type VerifierLink } from "../link/link.ts";
 import { Committer, type FinishReason } from "./commit.ts";
-import type { CompletionEvent, CompletionJob, Finished } from "./completion.ts";
+
 import type { Failure } from "./failure.ts";
+import type { CompletionEvent, CompletionJob, Finished } from "./job.ts";
 import { Queue } from "./queue.ts";
 
 type Signalled = SequenceEvent | { type: "aborted" } | { type: "timeout" };

@@ -1,5 +1,6 @@
 /** Draft images made in tests: any shape, random quants and scales of about unit gain. */
-import { FIXED_BYTES, FORMAT_VERSION, MAGIC, type Rope } from "../../edge/drafting/model/image.ts";
+import type { Rope } from "../../edge/drafting/model/header.ts";
+import { FIXED_BYTES, FORMAT_VERSION, MAGIC } from "../../edge/drafting/model/image.ts";
 import { ALIGNMENT } from "../../edge/drafting/model/image-checks.ts";
 import {
   type ExpectedTensor,

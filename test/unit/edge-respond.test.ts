@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { completionShape } from "../../edge/api/completion-shape.ts";
 import { type Answer, respondStream } from "../../edge/api/respond.ts";
-import type { CompletionEvent } from "../../edge/completion/completion.ts";
+import type { CompletionEvent } from "../../edge/completion/job.ts";
 
 const answer: Answer = {
   shape: completionShape((id) => Uint8Array.of(id), false),

@@ -1,5 +1,5 @@
 /** Tells the kernel where a loaded image's tensors are, and gives it what it needs beside them. */
-import type { ImageHeader } from "./image.ts";
+import type { ImageHeader } from "./header.ts";
 import type { DraftMemory } from "./memory.ts";
 import { ropeTable } from "./rope.ts";
 import { hasHeadTensor, type Tensor } from "./shape.ts";

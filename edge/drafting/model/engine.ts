@@ -3,7 +3,7 @@
  * sequences share. Only index.ts's loadDraft() makes one, after the image's digest matched.
  */
 import { describe } from "./describe.ts";
-import type { ImageHeader } from "./image.ts";
+import type { ImageHeader } from "./header.ts";
 import type { Kernel } from "./kernel.ts";
 import type { DraftMemory, Region } from "./memory.ts";
 import { PagePool } from "./pages.ts";

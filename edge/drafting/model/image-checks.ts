@@ -1,5 +1,5 @@
 /** What an image must fulfil beyond the form of its header: a shape that the kernel runs, tensors where they belong. */
-import type { ImageHeader } from "./image.ts";
+import type { ImageHeader } from "./header.ts";
 import { type ExpectedTensor, type Head, type Shape, type Tensor, tensorBytes } from "./shape.ts";
 
 export type ImageErrorCode =

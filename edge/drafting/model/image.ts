@@ -3,26 +3,10 @@
  * is checked against the shape and the file's bounds before anything uses it, and each fault has its own error.
  */
 import { z } from "zod";
+import type { ImageHeader } from "./header.ts";
 import { ALIGNMENT, checkShape, checkTensors, demand, Fault, type ImageError } from "./image-checks.ts";
-import { expectedTensors, type Head, type Shape, type Tensor } from "./shape.ts";
+import { expectedTensors } from "./shape.ts";
 
-export type RopeScaling = {
-  readonly type: "llama3";
-  readonly factor: number;
-  readonly low_freq_factor: number;
-  readonly high_freq_factor: number;
-  readonly original_context: number;
-};
-export type Rope = { readonly theta: number; readonly scaling: RopeScaling | null };
-export type ImageHeader = {
-  readonly fileBytes: number;
-  readonly dataOffset: number;
-  readonly shape: Shape;
-  readonly normEps: number;
-  readonly rope: Rope;
-  readonly head: Head;
-  readonly tensors: ReadonlyMap<string, Tensor>;
-};
 export type ImageResult = { ok: true; header: ImageHeader } | { ok: false; error: ImageError };
 
 export const MAGIC = "OUTDRAFT";

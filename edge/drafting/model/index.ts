@@ -11,7 +11,8 @@
  */
 export { digestStreamHasher, type Hasher } from "./digest.ts";
 export { DEFAULT_OPTIONS, type DraftEngine, type EngineOptions, type NoMemory } from "./engine.ts";
-export { type ImageHeader, type ImageResult, parseImage } from "./image.ts";
+export type { ImageHeader } from "./header.ts";
+export { type ImageResult, parseImage } from "./image.ts";
 export type { ImageError, ImageErrorCode } from "./image-checks.ts";
 export { type ImageFile, type LoadError, type LoadResult, loadDraft } from "./load.ts";
 export { DraftMemory } from "./memory.ts";

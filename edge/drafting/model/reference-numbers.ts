@@ -1,5 +1,5 @@
 /** The numbers of the reference: rounding, quantising, the exponential, quantised matrices. */
-import type { ImageHeader } from "./image.ts";
+import type { ImageHeader } from "./header.ts";
 
 export const f32 = Math.fround;
 

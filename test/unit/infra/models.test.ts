@@ -80,14 +80,14 @@ describe("the tiny target", () => {
   it("is copied once, and again when it was damaged", async () => {
     const data = openDataFolder(join(models, "data"));
     const tiny = await ensureTinyModel(data);
-    const weights = join(tiny, "fp32/weights.bin");
+    const weights = join(tiny, "int8/weights.bin");
     const inode = statSync(weights).ino;
     expect(await ensureTinyModel(data)).toBe(tiny);
     expect(statSync(weights).ino).toBe(inode);
     writeFileSync(weights, "damaged");
     await ensureTinyModel(data);
     expect(readFileSync(weights)).toEqual(
-      readFileSync(join(ROOT, "infra/models/tiny/converted/fp32/weights.bin")),
+      readFileSync(join(ROOT, "infra/models/tiny/converted/int8/weights.bin")),
     );
   });
 });

@@ -109,14 +109,15 @@ describe("the text is the target's own", () => {
     const ask = sampled(21);
     const { ids } = await client.complete(ask);
     const at = ids.findIndex((id, i) => i > 12 && !ids.slice(0, i).includes(id));
-    const {
-      ids: cut,
-      end,
-      frames,
-    } = await client.complete({ ...ask, stop_ids: [ids[at]!] }, honest(24, ids));
-    expect(cut).toEqual(ids.slice(0, at + 1));
-    expect(end).toMatchObject({ type: "done", reason: "stop" });
-    expect(frames.some((f) => f.type === "tokens" && f.accepted > 1)).toBe(true);
+    let blocks = 0;
+    // When a block forms depends on when hints arrive and what rows cost just now; the text must not.
+    for (let tries = 0; tries < 10 && blocks === 0; tries++) {
+      const cut = await client.complete({ ...ask, stop_ids: [ids[at]!] }, honest(24, ids));
+      expect(cut.ids).toEqual(ids.slice(0, at + 1));
+      expect(cut.end).toMatchObject({ type: "done", reason: "stop" });
+      blocks += cut.frames.filter((f) => f.type === "tokens" && f.accepted > 1).length;
+    }
+    expect(blocks).toBeGreaterThan(0);
   });
 });
 

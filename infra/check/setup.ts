@@ -28,7 +28,8 @@ export async function setUp(
   await ensureConvertPython(data, say);
   say("models ...");
   await ensureTinyModel(data);
-  if (suites.includes("service") || suites.includes("training")) await ensureDefaultModel(data, undefined, say);
+  if (suites.includes("service") || suites.includes("training"))
+    await ensureDefaultModel(data, undefined, say);
   if (!suites.includes("training") && !suites.includes("lint")) return { python: "python3" };
   say("trainer's Python environment (PyTorch: a few minutes, once) ...");
   return { python: await ensureTrainerPython(data, say) };
@@ -41,7 +42,8 @@ async function ensureTrainerPython(data: DataFolder, say: (line: string) => void
   const python = await ensurePythonEnv({ folder, requirements: TRAINER_REQUIREMENTS }, shell);
   const stampPath = join(folder, ".outrider-check-stamp");
   const hash = createHash("sha256");
-  for (const path of [TOOL_REQUIREMENTS, TEST_REQUIREMENTS, CONVERTER_REQUIREMENTS]) hash.update(readFileSync(path));
+  for (const path of [TOOL_REQUIREMENTS, TEST_REQUIREMENTS, CONVERTER_REQUIREMENTS])
+    hash.update(readFileSync(path));
   const wanted = hash.digest("hex");
   if (existsSync(stampPath) && readFileSync(stampPath, "utf8") === wanted) return python;
   say("pytest, ruff, mypy and what the tests compare with ...");

@@ -7,6 +7,7 @@
 import { ensureConvertPython } from "../models/python-env.ts";
 import { openDataFolder } from "../start/paths.ts";
 import { type Completion, complete, type Drafts, type Endpoint } from "./client.ts";
+import { leaveVerifierCore } from "./pinning.ts";
 import { fetchHumanEvalPrompts, type Prompt, readChatPrompts, type SuiteName } from "./prompts.ts";
 import { median, type Row, round } from "./result.ts";
 import { startTemporarySystem } from "./temporary-system.ts";
@@ -30,7 +31,7 @@ export async function benchSpeedup(
     { name: "humaneval", prompts: await fetchHumanEvalPrompts(data.cache, python.path) },
     { name: "chat", prompts: readChatPrompts() },
   ];
-  const system = await startTemporarySystem({ target: "smollm2", say, pinned: true });
+  const system = await startTemporarySystem({ target: "smollm2", say, pinned: leaveVerifierCore() });
   try {
     // The first request loads the draft into the worker; its time is not what is measured.
     for (const drafts of ["honest", "off"] as const) {

@@ -30,8 +30,8 @@ export async function ensureDefaultModel(
   return convert(data, { source, id: DEFAULT_TARGET_ID, formats });
 }
 
-/** The GGUF file in the cache, its digest checked; kept there so that other formats need no network. */
-function ensureGguf(data: DataFolder, say: Say): Promise<string> {
+/** The GGUF file in the cache, its digest checked; kept there for other formats and for training, without network. */
+export function ensureGguf(data: DataFolder, say: Say = console.log): Promise<string> {
   const path = join(data.root, "cache/gguf", DEFAULT_GGUF.name);
   return alone(path, say, async () => {
     if (!existsSync(path) || !(await isPinned(path))) await fetchGguf(data, path, say);

@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { StartError } from "../start/errors.ts";
 import { type DataFolder, openDataFolder } from "../start/paths.ts";
 import { convert } from "./convert.ts";
-import { ensureDefaultModel } from "./default-model.ts";
+import { ensureDefaultModel, ensureGguf } from "./default-model.ts";
 import { fetchFromHub, HUB_NAME } from "./hub.ts";
 import { DEFAULT_FORMAT, FORMATS, type Format } from "./pins.ts";
 import { listTargets } from "./target-folder.ts";
@@ -37,7 +37,7 @@ async function main(args: string[]): Promise<number> {
   const formats = values.formats === undefined ? undefined : readFormats(values.formats);
   const data = openDataFolder();
   if (command === "list" && !source) return list(data);
-  if (command === "default" && !source) return said(await ensureDefaultModel(data, formats));
+  if (command === "default" && !source) return said(await fetchDefault(data, formats));
   if (command === "tiny" && !source) return said(await ensureTinyModel(data, formats));
   if (command !== "add" || !source || rest.length > 0) {
     console.error(USAGE);
@@ -57,6 +57,12 @@ function parse(args: string[]) {
   } catch (error) {
     throw new StartError(`${(error as Error).message}\n${USAGE}`);
   }
+}
+
+/** Its GGUF file too, if that was deleted since: training reads it. */
+async function fetchDefault(data: DataFolder, formats: Format[] | undefined): Promise<string> {
+  await ensureGguf(data);
+  return ensureDefaultModel(data, formats);
 }
 
 function fromHub(data: DataFolder, source: string, revision: string): Promise<string> {

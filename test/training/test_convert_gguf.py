@@ -1,6 +1,5 @@
 """GGUF files: written here with the format's own library, read back by the converter."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,30 +8,19 @@ import pytest
 from gguf import GGMLQuantizationType, GGUFWriter
 from gguf.quants import dequantize
 from gguf.quants import quantize as gguf_quantize
-from hub_folders import MERGES, reference_logits, save_model
+from gguf_files import Change, write_gguf
+from hub_folders import reference_logits, save_model
 from slots_runner import SlotsRunner
 from tokenizers import Tokenizer
 
 from checkpoints.errors import CheckpointError
 from checkpoints.gguf_file import read_gguf
 from checkpoints.hugging_face import read_folder, read_tokenizer
-from checkpoints.llama import EMBEDDING, F32, FINAL_NORM, LlamaCheckpoint, QuantizedRows, expected_shapes, layer_names
+from checkpoints.llama import EMBEDDING, QuantizedRows, expected_shapes, layer_names
 from checkpoints.quantize import dequantize as blocks_to_floats
 from checkpoints.target_folder import write_target
 
 Q = GGMLQuantizationType
-NAMES = {
-    "attention_norm": "attn_norm",
-    "q": "attn_q",
-    "k": "attn_k",
-    "v": "attn_v",
-    "output": "attn_output",
-    "mlp_norm": "ffn_norm",
-    "gate": "ffn_gate",
-    "up": "ffn_up",
-    "down": "ffn_down",
-}
-Change = Callable[[GGUFWriter], None]
 
 
 @pytest.fixture(scope="module")
@@ -43,58 +31,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def _interleaved(matrix: F32, heads: int) -> F32:
-    """Query and key rows in the order that the format has them (the two halves of each head, alternating)."""
-    return matrix.reshape(heads, 2, -1, matrix.shape[1]).swapaxes(1, 2).reshape(matrix.shape)
-
-
-def _write(
-    path: Path, source: LlamaCheckpoint, qtype: GGMLQuantizationType = Q.F32, change: Change | None = None
-) -> Path:
-    config = source.config
-    writer = GGUFWriter(path, "llama")
-    writer.add_block_count(config.layers)
-    writer.add_context_length(config.context)
-    writer.add_embedding_length(config.hidden)
-    writer.add_feed_forward_length(config.ffn)
-    writer.add_head_count(config.heads)
-    writer.add_head_count_kv(config.kv_heads)
-    writer.add_rope_freq_base(config.rope.theta)
-    writer.add_layer_norm_rms_eps(config.norm_eps)
-    writer.add_bos_token_id(0)
-    writer.add_eos_token_id(config.eos_ids[0])
-    tokenizer = Tokenizer.from_str(source.tokenizer.tokenizer_json.decode())
-    tokens = [tokenizer.id_to_token(i) or "" for i in range(config.vocab_size)]
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list(tokens)
-    writer.add_token_types([3, 3] + [1] * (len(tokens) - 2))
-    writer.add_token_merges([" ".join(pair) for pair in MERGES])
-
-    def add(name: str, values: F32) -> None:
-        raw = gguf_quantize(values, qtype) if values.ndim == 2 and qtype != Q.F32 else values
-        writer.add_tensor(name, raw, raw_dtype=qtype if values.ndim == 2 else None)
-
-    add("token_embd.weight", source.read(EMBEDDING))
-    add("output_norm.weight", source.read(FINAL_NORM))
-    for layer in range(config.layers):
-        for short, name in layer_names(layer).items():
-            values = source.read(name)
-            if short in ("q", "k"):
-                values = _interleaved(values, config.heads if short == "q" else config.kv_heads)
-            add(f"blk.{layer}.{NAMES[short]}.weight", values)
-    if change:
-        change(writer)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
-
-
 def test_a_file_of_floats_gives_back_every_tensor(folder: Path, tmp_path: Path) -> None:
     source = read_folder(folder)
-    read = read_gguf(_write(tmp_path / "model.gguf", source), source.tokenizer)
+    read = read_gguf(write_gguf(tmp_path / "model.gguf", source), source.tokenizer)
     assert read.config == source.config
     for name in expected_shapes(source.config, source.config.vocab_size):
         np.testing.assert_array_equal(read.read(name), source.read(name), err_msg=name)
@@ -108,7 +47,7 @@ def test_a_file_of_floats_gives_back_every_tensor(folder: Path, tmp_path: Path) 
 @pytest.mark.parametrize("qtype", [Q.F16, Q.Q8_0, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.BF16])
 def test_quantised_files_give_what_the_format_says(folder: Path, tmp_path: Path, qtype: GGMLQuantizationType) -> None:
     source = read_folder(folder)
-    read = read_gguf(_write(tmp_path / "model.gguf", source, qtype))
+    read = read_gguf(write_gguf(tmp_path / "model.gguf", source, qtype))
     for name in (EMBEDDING, *layer_names(1).values()):
         values = source.read(name)
         expected = dequantize(gguf_quantize(values, qtype), qtype) if values.ndim == 2 else values
@@ -119,7 +58,7 @@ def test_quantised_files_give_what_the_format_says(folder: Path, tmp_path: Path,
 def test_blocks_that_fit_are_kept_as_they_are(
     folder: Path, tmp_path: Path, qtype: GGMLQuantizationType, bits: int
 ) -> None:
-    read = read_gguf(_write(tmp_path / "model.gguf", read_folder(folder), qtype))
+    read = read_gguf(write_gguf(tmp_path / "model.gguf", read_folder(folder), qtype))
     for name in (EMBEDDING, layer_names(0)["q"], layer_names(1)["down"]):
         blocks = read.native_blocks(name, bits)
         assert isinstance(blocks, QuantizedRows)
@@ -140,7 +79,7 @@ def test_k_quants_are_read(tmp_path: Path, qtype: GGMLQuantizationType, block_by
         del writer.tensors[0]["blk.0.ffn_up.weight"]
         writer.add_tensor("blk.0.ffn_up.weight", raw, raw_dtype=qtype)
 
-    read = read_gguf(_write(tmp_path / "model.gguf", read_folder(tmp_path / "model"), change=use_k_quants))
+    read = read_gguf(write_gguf(tmp_path / "model.gguf", read_folder(tmp_path / "model"), change=use_k_quants))
     values = read.read(layer_names(0)["up"])
     np.testing.assert_array_equal(values, dequantize(raw, qtype).reshape(96, 256))
     assert 0.01 < values.std() < 100
@@ -158,7 +97,9 @@ def test_llama3_factors_divide_the_frequencies(tmp_path: Path) -> None:
     def add_factors(writer: GGUFWriter) -> None:
         writer.add_tensor("rope_freqs.weight", factors)
 
-    write_target(read_gguf(_write(tmp_path / "m.gguf", source, change=add_factors)), tmp_path, "small", ["fp32"], print)
+    write_target(
+        read_gguf(write_gguf(tmp_path / "m.gguf", source, change=add_factors)), tmp_path, "small", ["fp32"], print
+    )
     ids = [int(i) for i in np.random.default_rng(4).integers(2, source.config.vocab_size, 120)]
     runner = SlotsRunner(tmp_path / "small", "fp32")
     logits = runner.step([runner.empty()], [ids])[0]
@@ -166,7 +107,7 @@ def test_llama3_factors_divide_the_frequencies(tmp_path: Path) -> None:
 
 
 def test_the_tokenizer_is_rebuilt(folder: Path, tmp_path: Path) -> None:
-    read = read_gguf(_write(tmp_path / "model.gguf", read_folder(folder)))
+    read = read_gguf(write_gguf(tmp_path / "model.gguf", read_folder(folder)))
     tokenizer = Tokenizer.from_str(read.tokenizer.tokenizer_json.decode())
     assert tokenizer.get_vocab() == Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
     for text in ("plain <|im_end|> the text", "déjà vu 漢字 🙂\t\x00"):
@@ -183,7 +124,7 @@ def _number(name: str, value: int) -> Change:
 
 
 def _replaced(name: str, kind: str, value: Any) -> Change:
-    """Another value for a key that `_write` has set already."""
+    """Another value for a key that `write_gguf` has set already."""
 
     def change(writer: GGUFWriter) -> None:
         del writer.kv_data[0][name]
@@ -215,7 +156,7 @@ def _tensor(name: str) -> Change:
     ],
 )
 def test_refused_by_name(folder: Path, tmp_path: Path, change: Change, words: str) -> None:
-    path = _write(tmp_path / "model.gguf", read_folder(folder), change=change)
+    path = write_gguf(tmp_path / "model.gguf", read_folder(folder), change=change)
     with pytest.raises(CheckpointError) as refusal:
         read_gguf(path)
     assert words in str(refusal.value)
@@ -224,13 +165,13 @@ def test_refused_by_name(folder: Path, tmp_path: Path, change: Change, words: st
 
 def test_a_sentencepiece_file_is_read_with_a_tokenizer_beside_it(folder: Path, tmp_path: Path) -> None:
     change = _replaced("tokenizer.ggml.model", "string", "llama")
-    path = _write(tmp_path / "model.gguf", read_folder(folder), change=change)
+    path = write_gguf(tmp_path / "model.gguf", read_folder(folder), change=change)
     assert read_gguf(path, read_tokenizer(folder)).config == read_folder(folder).config
 
 
 @pytest.mark.parametrize("cut", [0, 3, 2_000, -5_000])
 def test_damaged_files_are_refused(folder: Path, tmp_path: Path, cut: int) -> None:
-    path = _write(tmp_path / "model.gguf", read_folder(folder))
+    path = write_gguf(tmp_path / "model.gguf", read_folder(folder))
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(CheckpointError, match="not a GGUF file, or a damaged one"):
         read_gguf(path)

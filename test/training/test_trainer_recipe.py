@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trainer.errors import TrainerError
-from trainer.recipe import find_target, parse_stage, read_recipe
+from trainer.recipe import parse_stage, read_recipe
 from trainer.stages import parser_of
 
 RECIPES = Path(__file__).resolve().parents[2] / "gpu-service/training/recipes"
@@ -68,12 +68,3 @@ def test_what_is_no_recipe(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(TrainerError, match="not JSON"):
         read_recipe(tmp_path / "bad.json")
-
-
-def test_targets_are_found_by_id(tmp_path: Path) -> None:
-    folder = tmp_path / "a" / "target"
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text("{}")
-    assert find_target("a", [tmp_path / "nothing", tmp_path]) == folder
-    with pytest.raises(TrainerError, match="target 'b'"):
-        find_target("b", [tmp_path])

@@ -9,6 +9,7 @@ from checkpoints.errors import CheckpointError
 from checkpoints.gguf_file import read_gguf
 from checkpoints.hugging_face import read_folder, read_tokenizer
 from checkpoints.llama import LlamaCheckpoint
+from checkpoints.sources import record_source
 from checkpoints.target_folder import write_target
 from checkpoints.weights import FORMAT_BITS
 
@@ -20,6 +21,7 @@ def main() -> int:
     try:
         checkpoint = _read(arguments.source, arguments.tokenizer)
         written = write_target(checkpoint, arguments.models, arguments.id, arguments.formats, _progress)
+        record_source(arguments.models, arguments.id, arguments.source)
     except CheckpointError as error:
         print(f"\nconversion failed: {error}", file=sys.stderr)
         return 1

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401 (gives numpy the type bfloat16, which safetensors asks it for by name)
 import numpy as np
 from safetensors import SafetensorError, safe_open
 

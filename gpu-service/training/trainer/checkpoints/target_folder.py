@@ -1,7 +1,6 @@
 """Writing a target folder: complete or not at all, and nothing to do when it is already there and intact."""
 
 import errno
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from checkpoints.digest import sha256_of
 from checkpoints.errors import CheckpointError
 from checkpoints.graph import WEIGHTS_FILE
 from checkpoints.llama import LlamaCheckpoint
+from checkpoints.lock import locked
 from checkpoints.slots_graph import slots_graph
 from checkpoints.weights import weights_file, write_weights
 
@@ -31,7 +31,7 @@ def write_target(
     Errors: CheckpointError (a size that a format cannot hold, a full disk, a folder that cannot be written).
     """
     folder = models / target_id
-    with _explained(folder), _locked(models, target_id):
+    with _explained(folder), locked(models, target_id):
         manifest = manifests.load(folder)
         if manifest and _same_source(folder, manifest, checkpoint):
             return _add_formats(checkpoint, folder, manifest, formats, progress)
@@ -112,15 +112,6 @@ def _replace(new: Path, place: Path) -> None:
         os.replace(place, old)
     os.replace(new, place)
     shutil.rmtree(old, ignore_errors=True)
-
-
-@contextmanager
-def _locked(models: Path, target_id: str) -> Iterator[None]:
-    """One conversion of a target at a time, across processes."""
-    models.mkdir(parents=True, exist_ok=True)
-    with (models / f".{target_id}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

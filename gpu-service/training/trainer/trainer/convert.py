@@ -1,7 +1,6 @@
-"""Command `convert`: a GGUF file into the Hugging Face folder that the training stages read.
+"""Command `convert`: a GGUF file, or a folder as on the hub, into a Hugging Face folder that training stages read.
 
 It reads with the `checkpoints` package, as the verifier's converter does, so weights and tokenizer.json are the same.
-Needs the packages of requirements-convert.txt besides the trainer's own.
 """
 
 from __future__ import annotations
@@ -24,11 +23,42 @@ if TYPE_CHECKING:
     from checkpoints.llama import LlamaCheckpoint
 
 
-def model_of(checkpoint: LlamaCheckpoint) -> Llama:
+def read_source(source: Path, tokenizer: Path | None = None) -> LlamaCheckpoint:
+    """A GGUF file or a folder; `tokenizer` is a folder whose tokenizer files replace its own. Errors: TrainerError."""
+    try:
+        from checkpoints.errors import CheckpointError
+        from checkpoints.gguf_file import read_gguf
+        from checkpoints.hugging_face import read_folder, read_tokenizer
+    except ModuleNotFoundError as error:
+        raise TrainerError(f"{error.name} is missing: pip install -r requirements-train.txt") from None
+    try:
+        files = None if tokenizer is None else read_tokenizer(tokenizer)
+        return read_folder(source, files) if source.is_dir() else read_gguf(source, files)
+    except CheckpointError as error:
+        raise TrainerError(str(error)) from None
+
+
+def write_folder(checkpoint: LlamaCheckpoint, folder: Path, progress: Progress) -> None:
+    """Tokenizer files, then weights in float32, config.json last."""
+    model = model_of(checkpoint, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = checkpoint.tokenizer
+    write_bytes(folder / TOKENIZER_FILE, files.tokenizer_json)
+    write_bytes(folder / TOKENIZER_CONFIG_FILE, files.tokenizer_config_json)
+    if files.chat_template is not None:
+        write_bytes(folder / CHAT_TEMPLATE_FILE, files.chat_template.encode())
+    write_model(model, folder, list(checkpoint.config.eos_ids), torch.float32)
+
+
+def model_of(checkpoint: LlamaCheckpoint, progress: Progress | None = None) -> Llama:
     """The same weights, in float32."""
     model = Llama(config_of(checkpoint))
-    names = {name: name if name.startswith("lm_head") else f"model.{name}" for name in model.state_dict()}
-    model.load_state_dict({name: torch.tensor(checkpoint.read(theirs)) for name, theirs in names.items()})
+    weights = model.state_dict()
+    for index, name in enumerate(weights):
+        theirs = name if name.startswith("lm_head") else f"model.{name}"
+        weights[name].copy_(torch.from_numpy(checkpoint.read(theirs).copy()))
+        if progress:
+            progress.step(index + 1, len(weights))
     return model.eval()
 
 
@@ -55,26 +85,10 @@ def config_of(checkpoint: LlamaCheckpoint) -> LlamaConfig:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--source", type=Path, required=True, help="GGUF file")
+    parser.add_argument("--source", type=Path, required=True, help="GGUF file, or a folder as on the hub")
     parser.add_argument("--out", type=Path, required=True, help="Hugging Face folder to write")
 
 
 def main(args: argparse.Namespace, progress: Progress) -> None:
-    try:
-        from checkpoints.errors import CheckpointError
-        from checkpoints.gguf_file import read_gguf
-    except ModuleNotFoundError as error:
-        raise TrainerError(f"{error.name} is missing: pip install -r requirements-convert.txt") from None
-    try:
-        checkpoint = read_gguf(args.source)
-        model = model_of(checkpoint)
-    except CheckpointError as error:
-        raise TrainerError(str(error)) from None
-    args.out.mkdir(parents=True, exist_ok=True)
-    files = checkpoint.tokenizer
-    write_bytes(args.out / TOKENIZER_FILE, files.tokenizer_json)
-    write_bytes(args.out / TOKENIZER_CONFIG_FILE, files.tokenizer_config_json)
-    if files.chat_template is not None:
-        write_bytes(args.out / CHAT_TEMPLATE_FILE, files.chat_template.encode())
-    write_model(model, args.out, list(checkpoint.config.eos_ids), torch.float32)
-    progress.say(f"wrote {args.out}: {sum(weight.numel() for weight in model.parameters()):,} weights")
+    write_folder(read_source(args.source), args.out, progress)
+    progress.say(f"wrote {args.out}")

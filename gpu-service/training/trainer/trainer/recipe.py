@@ -92,13 +92,3 @@ def resolve(text: str, places: Places, stage: str) -> Path:
     if not path.is_relative_to(places["work"].resolve()):
         raise TrainerError(f"stage {stage!r}: the path {text!r} leaves the work folder")
     return path
-
-
-def find_target(target: str, roots: list[Path]) -> Path:
-    """The target's Hugging Face folder: a folder itself, or an id under one of the model roots."""
-    candidates = [Path(target)] if "/" in target else []
-    candidates += [root / target / part for root in roots for part in ("", "hf", "target")]
-    for candidate in candidates:
-        if (candidate / "config.json").exists():
-            return candidate
-    raise TrainerError(f"no Hugging Face folder of target {target!r} at: {', '.join(map(str, candidates))}")

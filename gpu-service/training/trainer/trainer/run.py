@@ -16,8 +16,9 @@ from typing import Any
 from trainer.errors import TrainerError
 from trainer.folders import sha256, write_text
 from trainer.progress import Progress
-from trainer.recipe import Recipe, find_target, parse_stage, read_recipe
+from trainer.recipe import Recipe, parse_stage, read_recipe
 from trainer.stages import module_of, parser_of
+from trainer.target import find_target, make_folder
 from trainer.training import CHECKPOINT_FILE
 
 MANIFEST_FILE = "manifest.json"
@@ -76,8 +77,10 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
     recipe = read_recipe(args.recipe)
     target = find_target(recipe.target, model_roots(args.models)) if recipe.target else None
     places = {"work": args.work, "out": args.out, "lineage": args.work / "lineage.json"}
-    places |= {"target": target} if target else {}
+    places |= {"target": target.folder} if target else {}
     parsed = [parse_stage(entry, parser_of, places, recipe.seed) for entry in recipe.stages]
+    if target:
+        make_folder(target, Progress("target", args.events))
     done = args.work / "done"
     done.mkdir(parents=True, exist_ok=True)
     for index, (entry, stage_args) in enumerate(zip(recipe.stages, parsed, strict=True)):
@@ -90,7 +93,7 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
             raise TrainerError(
                 f"stage {stage!r} was done in {args.work} with other dials; a changed recipe needs a new --work folder"
             )
-        write_lineage(places["lineage"], recipe, args.recipe, target, args.work)
+        write_lineage(places["lineage"], recipe, args.recipe, target.folder if target else None, args.work)
         began = time.monotonic()
         try:
             module_of(stage).main(stage_args, Progress(stage, args.events))

@@ -19,14 +19,17 @@ def test_the_shipped_form_is_of_this_model_and_converter() -> None:
     checkpoint = read_folder(TINY / "target")
     assert manifest["source"] == dict(checkpoint.source), REMEDY
     assert manifest["converter_version"] == CONVERTER_VERSION, REMEDY
-    assert intact(TINY / "converted/fp32", manifest["formats"]["fp32"]["files"]), REMEDY
+    assert intact(TINY / "converted/int8", manifest["formats"]["int8"]["files"]), REMEDY
     assert (TINY / "converted/tokenizer.json").read_bytes() == checkpoint.tokenizer.tokenizer_json, REMEDY
 
 
 def test_it_computes_what_transformers_does() -> None:
+    """Up to what rounding weights to 8 bits does: measured .007 of the logits' deviation on average, .066 at most."""
     ids = [int(i) for i in np.random.default_rng(8).integers(3, 1024, 100)]
-    runner = SlotsRunner(TINY / "converted", "fp32")
+    runner = SlotsRunner(TINY / "converted", "int8")
     logits = runner.step([runner.empty()], [ids])[0]
     expected = reference_logits(TINY / "target", ids)
     assert expected.std() > 0.5
-    np.testing.assert_allclose(logits, expected, atol=1e-3, rtol=0)
+    errors = np.abs(logits - expected) / expected.std()
+    assert errors.mean() < 0.02
+    assert errors.max() < 0.2

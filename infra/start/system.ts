@@ -3,19 +3,20 @@
  *
  * `npm start`, the service tests and the benchmarks all start it from here.
  */
-import { delimiter, join } from "node:path";
+import type { PublishingConfig } from "../../gpu-service/training/config.ts";
 import { openPublisher } from "../../gpu-service/training/publish/publisher.ts";
 import { openSigningKeys } from "../../gpu-service/training/publish/signing-keys.ts";
 import { buildKernel } from "../build/kernel.ts";
 import { readCrons, tickCrons } from "./cron.ts";
 import { openDevelopmentKey } from "./development-key.ts";
-import { applyMigrations, readLocalBucket, readWranglerToml, workerCommand } from "./edge.ts";
+import { applyMigrations, readWranglerToml, workerCommand } from "./edge.ts";
 import { lockDataFolder } from "./lock.ts";
-import { type DataFolder, NODE, ROOT } from "./paths.ts";
+import type { DataFolder } from "./paths.ts";
 import { freePort, type Ports } from "./ports.ts";
 import { type Command, type Exit, Processes } from "./processes.ts";
 import { waitUntilReady } from "./ready.ts";
 import { openSecrets, type Secrets } from "./secrets.ts";
+import { pin, publishingVariables, trainingCommand, verifierCommand } from "./services.ts";
 import { type PreparedTarget, prepareTarget, type TargetName } from "./target.ts";
 
 const READY_TIMEOUT_MS = 90_000;
@@ -123,67 +124,9 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
   };
 }
 
-const verifierCommand = (target: PreparedTarget, ports: Ports, secrets: Secrets): Command => ({
-  name: "verifier",
-  ...program("gpu-service/verify/main.ts"),
-  env: {
-    VERIFY_PORT: String(ports.verifier),
-    VERIFY_HOST: "127.0.0.1",
-    TARGET_DIR: target.folder,
-    FORMAT: target.format,
-    GRACE_MS: "1000",
-    LINK_KEYS: JSON.stringify([secrets.link]),
-  },
-});
-
-const trainingCommand = (
-  data: DataFolder,
-  ports: Ports,
-  secrets: Secrets,
-  publishing: Record<string, string>,
-): Command => ({
-  name: "training",
-  ...program("gpu-service/training/main.ts"),
-  env: {
-    TRAINING_PORT: String(ports.training),
-    TRAINING_HOST: "127.0.0.1",
-    TRAINING_DATA: data.training,
-    TRAINING_TOKEN: secrets.training,
-    TRAINING_VENV: data.trainerVenv,
-    // What ships in the repository as a checkpoint is found there.
-    MODELS_ROOT: [data.models, join(ROOT, "infra/models")].join(delimiter),
-    ...publishing,
-  },
-});
-
-const program = (path: string): Pick<Command, "command" | "args"> => ({
-  command: NODE,
-  args: ["--disable-warning=ExperimentalWarning", path],
-});
-
-const pin = (command: Command): Command => ({
-  ...command,
-  command: "taskset",
-  args: ["-c", command.name === "verifier" ? "0" : "1", command.command, ...command.args],
-});
-
-/** How the training service reaches the worker's bucket and channel; it signs what it puts there. */
-function publishingVariables(data: DataFolder, address: string, secrets: Secrets) {
-  const bucket = readLocalBucket();
-  return {
-    KEYS_DIR: data.keys,
-    S3_ENDPOINT: `${address}${bucket.endpointPath}`,
-    S3_ACCESS_KEY_ID: bucket.accessKeyId,
-    S3_SECRET_ACCESS_KEY: bucket.secretAccessKey,
-    S3_BUCKET: bucket.bucket,
-    EDGE_URL: address,
-    ADMIN_SECRET: secrets.admin,
-  };
-}
-
 /** The target's text assets, and the draft that ships with it. */
 async function publish(
-  config: ReturnType<typeof publishingVariables>,
+  config: PublishingConfig,
   target: PreparedTarget,
   say: (line: string) => void,
 ): Promise<void> {

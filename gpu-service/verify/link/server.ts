@@ -68,7 +68,7 @@ export class LinkServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = new URL(request.url ?? "/", "http://verifier").pathname;
+    const path = pathOf(request);
     if (request.method !== "GET") return end(response, 405, "only GET is answered here\n");
     switch (path) {
       case "/healthz":
@@ -86,7 +86,7 @@ export class LinkServer {
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    const path = new URL(request.url ?? "/", "http://verifier").pathname;
+    const path = pathOf(request);
     const link = this.#link;
     const full = link && link.connections.size >= this.#options.maxSockets;
     if (path !== "/link") reject(socket, 404, "Not Found");
@@ -106,11 +106,16 @@ export class LinkServer {
   }
 }
 
+/** Not by `new URL`, which throws on some targets that a client may send, such as `//`. */
+const pathOf = ({ url = "/" }: IncomingMessage): string => url.split("?", 1)[0]!;
+
 function end(response: ServerResponse, status: number, body: string): void {
   response.statusCode = status;
   response.end(body);
 }
 
 function reject(socket: Socket, status: number, reason: string): void {
+  // Node has let go of an upgrading socket: without a listener a peer that resets it would end the process.
+  socket.on("error", () => socket.destroy());
   socket.end(`HTTP/1.1 ${status} ${reason}\r\nconnection: close\r\nretry-after: 1\r\n\r\n`);
 }

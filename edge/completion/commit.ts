@@ -57,6 +57,12 @@ export class Committer {
     return { deltas, finish: null };
   }
 
+  /** The verifier ended the text where this side saw no end of it. */
+  end(): Committed {
+    const delta = deltaOf([], null);
+    return { deltas: [delta], finish: this.#flush("length", delta) };
+  }
+
   #commitOne(id: number, logprob: LogprobEntry | undefined, delta: Delta): FinishReason | null {
     this.ids.push(id);
     const isEnd = this.#endIds.has(id);

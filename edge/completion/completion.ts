@@ -18,9 +18,12 @@ export async function* complete(
   const run = new Run(job, drafter);
   try {
     drafter?.prepare();
-    for (const link of links) {
+    const inTurn = [...links];
+    for (const link of inTurn) {
       const lost = yield* run.on(link);
       if (!lost) return;
+      // Often only the connection was lost: such a replica is asked once more, after the others.
+      if (run.brokeOff && inTurn.length < 2 * links.length) inTurn.push(link);
     }
     yield { type: "failed", failure: run.lastLoss };
   } finally {

@@ -1,5 +1,6 @@
 /** What a completion is asked for, and what it says of itself while it runs. */
 import type { DoneFrame, OpenedFrame, Sampling } from "../../gpu-service/protocol/frames.ts";
+import type { SequenceRequest } from "../link/link.ts";
 import type { TargetText } from "../text/target-text.ts";
 import type { Delta, FinishReason } from "./commit.ts";
 import type { Failure } from "./failure.ts";
@@ -20,6 +21,11 @@ export type CompletionJob = {
 };
 
 export type Usage = { prompt_tokens: number; completion_tokens: number; total_tokens: number };
+export const usageOf = (prompt_tokens: number, completion_tokens: number): Usage => ({
+  prompt_tokens,
+  completion_tokens,
+  total_tokens: prompt_tokens + completion_tokens,
+});
 export type Finished = {
   type: "finished";
   reason: FinishReason;
@@ -32,3 +38,25 @@ export type CompletionEvent =
   | ({ type: "delta" } & Delta)
   | Finished
   | { type: "failed"; failure: Failure };
+
+/** What a replica is asked for. `confirmed`: output ids that another one confirmed already, under its `numerics`. */
+export function sequenceRequest(
+  { text, prompt, sampling, maxTokens, logprobs, tenant, release }: CompletionJob,
+  so: { confirmed: readonly number[]; numerics: string | undefined; drafts: boolean },
+): SequenceRequest {
+  const resuming = so.confirmed.length > 0;
+  return {
+    target: text.manifest.id,
+    tokenizer: text.manifest.tokenizer_sha256,
+    prompt: [...prompt],
+    ...(resuming && { confirmed: [...so.confirmed] }),
+    ...(resuming && so.numerics !== undefined && { numerics: so.numerics }),
+    sampling,
+    max_tokens: maxTokens,
+    stop_ids: text.manifest.eos_ids,
+    ...(logprobs !== undefined && { logprobs }),
+    drafts: so.drafts,
+    tenant,
+    ...(release !== undefined && { release }),
+  };
+}

@@ -3,9 +3,8 @@ import type { DoneFrame, TokensFrame } from "../../gpu-service/protocol/frames.t
 import type { Drafter } from "../drafting/drafter.ts";
 import { LinkError, type Sequence, type SequenceEvent, type VerifierLink } from "../link/link.ts";
 import { Committer, type FinishReason } from "./commit.ts";
-
 import type { Failure } from "./failure.ts";
-import type { CompletionEvent, CompletionJob, Finished } from "./job.ts";
+import { type CompletionEvent, type CompletionJob, type Finished, sequenceRequest, usageOf } from "./job.ts";
 import { Queue } from "./queue.ts";
 
 type Signalled = SequenceEvent | { type: "aborted" } | { type: "timeout" };
@@ -20,6 +19,8 @@ export class Run {
   #events = new Queue<Signalled>();
   #sequence: Sequence | undefined;
   #numerics: string | undefined;
+  /** The replica at work has taken the sequence. */
+  #opened = false;
 
   constructor(job: CompletionJob, drafter: Drafter | undefined) {
     this.#job = job;
@@ -42,14 +43,25 @@ export class Run {
     this.#job.signal.removeEventListener("abort", this.#onAbort);
   }
 
+  /** Whether a replica that had taken the sequence broke off: it may be there again. */
+  get brokeOff(): boolean {
+    return this.#opened && this.lastLoss.kind === "unreachable";
+  }
+
   /** Runs on one replica. Returns true if it was lost and the next one may carry on. */
   async *on(link: VerifierLink): AsyncGenerator<CompletionEvent, boolean> {
+    if (this.#job.signal.aborted) {
+      yield { type: "failed", failure: { kind: "aborted" } };
+      return false;
+    }
+    this.#opened = false;
     if (!(await this.#open(link))) return true;
     for (;;) {
       const event = await this.#events.next();
       switch (event.type) {
         case "opened": {
           const resumed = this.#numerics !== undefined;
+          this.#opened = true;
           this.#numerics = event.numerics;
           if (!resumed) yield { type: "opened", opened: event };
           break;
@@ -58,12 +70,12 @@ export class Run {
           if (yield* this.#tokens(event)) return false;
           break;
         case "done":
-          // Only a prompt that was to be scored without any output ends before its tokens do.
-          yield this.#finished(event.reason === "stop" ? "stop" : "length", event);
+          yield* this.#endEarly(event);
           return false;
         case "error":
           this.lastLoss = { ...event, kind: "verifier" };
-          if (event.retryable) return true;
+          // Another replica may still have the numerics under which the text began.
+          if (event.retryable || event.code === "numerics_mismatch") return true;
           yield { type: "failed", failure: this.lastLoss };
           return false;
         case "broken":
@@ -79,30 +91,16 @@ export class Run {
   }
 
   async #open(link: VerifierLink): Promise<boolean> {
-    const { text, prompt, sampling, maxTokens, logprobs, tenant, release } = this.#job;
-    const confirmed = this.#committer.ids;
-    const resuming = confirmed.length > 0;
     const events = new Queue<Signalled>();
     this.#events = events;
     if (this.#job.signal.aborted) events.push({ type: "aborted" });
     try {
-      this.#sequence = await link.open(
-        {
-          target: text.manifest.id,
-          tokenizer: text.manifest.tokenizer_sha256,
-          prompt: [...prompt],
-          ...(resuming && { confirmed: [...confirmed] }),
-          ...(resuming && this.#numerics !== undefined && { numerics: this.#numerics }),
-          sampling,
-          max_tokens: maxTokens,
-          stop_ids: text.manifest.eos_ids,
-          ...(logprobs !== undefined && { logprobs }),
-          drafts: this.#drafter !== undefined,
-          tenant,
-          ...(release !== undefined && { release }),
-        },
-        (event) => events.push(event),
-      );
+      const request = sequenceRequest(this.#job, {
+        confirmed: this.#committer.ids,
+        numerics: this.#numerics,
+        drafts: this.#drafter !== undefined,
+      });
+      this.#sequence = await link.open(request, (event) => events.push(event));
     } catch (error) {
       if (!(error instanceof LinkError)) throw error;
       this.lastLoss = { kind: "unreachable", message: error.message };
@@ -131,6 +129,13 @@ export class Run {
     return true;
   }
 
+  /** The verifier's context is full, or a prompt was only to be scored: what was held back is text after all. */
+  *#endEarly(done: DoneFrame): Generator<CompletionEvent, void> {
+    const { deltas, finish } = this.#committer.end();
+    for (const delta of deltas) yield { type: "delta", ...delta };
+    yield this.#finished(finish === "stop" ? "stop" : "length", done);
+  }
+
   /** Stops the verifier and, where it was asked for, waits for its account. */
   async #report(): Promise<DoneFrame | null> {
     this.#sequence?.cancel();
@@ -145,13 +150,7 @@ export class Run {
   }
 
   #finished(reason: FinishReason, report: DoneFrame | null): Finished {
-    const prompt_tokens = this.#job.prompt.length;
-    const completion_tokens = this.#committer.ids.length;
-    return {
-      type: "finished",
-      reason,
-      usage: { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens },
-      report,
-    };
+    const usage = usageOf(this.#job.prompt.length, this.#committer.ids.length);
+    return { type: "finished", reason, usage, report };
   }
 }

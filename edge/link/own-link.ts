@@ -11,6 +11,11 @@ import {
 import { readVerifierFrame } from "./read-frame.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
+/**
+ * A replica that says nothing for one to two times as long is lost, though its socket may look open. Longer than a
+ * place in its queue and the prefill of a long prompt take.
+ */
+const SILENCE_MS = 60_000;
 const STREAM = 1;
 
 /** `url`: ws:// or wss:// of the verifier. */
@@ -20,13 +25,15 @@ export function ownLink(url: string, key: LinkKey): VerifierLink {
     async open(request, sink) {
       const [socket, token] = await Promise.all([connect(url), tokenFor(request, key)]);
       const sequence = listen(socket, sink);
+      // Only now: what came before there was a listener, a close among it, would be lost.
+      socket.accept();
       send(socket, { ...request, type: "open", stream: STREAM, protocol: PROTOCOL_VERSION, token });
       return sequence;
     },
   };
 }
 
-/** Workers open a WebSocket by an HTTP request that asks for the upgrade. */
+/** Not accepted yet. Workers open a WebSocket by an HTTP request that asks for the upgrade. */
 async function connect(url: string): Promise<WebSocket> {
   const address = new URL("/link", url.replace(/^ws/, "http"));
   const timeout = new AbortController();
@@ -41,9 +48,9 @@ async function connect(url: string): Promise<WebSocket> {
     clearTimeout(timer);
   }
   const socket = response.webSocket;
-  if (!socket) throw new LinkError(`${url}: answered ${response.status} instead of opening a WebSocket`);
-  socket.accept();
-  return socket;
+  if (socket) return socket;
+  await response.body?.cancel();
+  throw new LinkError(`${url}: answered ${response.status} instead of opening a WebSocket`);
 }
 
 function tokenFor(request: SequenceRequest, key: LinkKey): Promise<string> {
@@ -59,9 +66,15 @@ function tokenFor(request: SequenceRequest, key: LinkKey): Promise<string> {
 
 function listen(socket: WebSocket, sink: SequenceSink): Sequence {
   let live = true;
+  let heard = true;
+  const watch = setInterval(() => {
+    if (!heard) breakOff(`the verifier has said nothing for ${SILENCE_MS / 1000} s`);
+    heard = false;
+  }, SILENCE_MS);
   const finish = () => {
     if (!live) return;
     live = false;
+    clearInterval(watch);
     socket.close(1000);
   };
   const breakOff = (message: string) => {
@@ -71,6 +84,7 @@ function listen(socket: WebSocket, sink: SequenceSink): Sequence {
   };
   socket.addEventListener("message", (event) => {
     if (!live) return;
+    heard = true;
     if (typeof event.data !== "string") return breakOff("the verifier sent a binary message");
     const parsed = readVerifierFrame(event.data);
     if (!parsed.ok) return breakOff(`the verifier sent a bad ${parsed.message}`);

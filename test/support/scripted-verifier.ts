@@ -16,8 +16,13 @@ export type Script = {
   stepMs?: number;
   /** Answers `open` with this error. */
   refuse?: { code: "overloaded" | "context_too_long" | "internal"; retryable: boolean };
-  /** Closes the connection after so many output tokens, once. */
-  breakAfter?: number;
+  /** Closes the connection after so many output tokens, once, or `breaks` times. */
+  breakAfter?: number | undefined;
+  breaks?: number;
+  /** Numerics of the first replica that is opened, the next, and so on; "script" for those beyond. */
+  numerics?: string[];
+  /** Positions at most, whatever the request's cap. */
+  context?: number;
 };
 type Connection = { send(text: string): void; close(): void };
 
@@ -62,8 +67,15 @@ export class ScriptedVerifier {
           send({ type: "error", stream: frame.stream, message: "refused by the script", ...refuse });
           return undefined;
         }
-        const opened = new ScriptedSequence(frame, this.script, send, () => {
-          this.script = { ...this.script, breakAfter: undefined };
+        const numerics = this.script.numerics?.[this.opens.length - 1] ?? "script";
+        if (frame.numerics !== undefined && frame.numerics !== numerics) {
+          const refusal = { code: "numerics_mismatch", message: "other numerics", retryable: false } as const;
+          send({ type: "error", stream: frame.stream, ...refusal });
+          return undefined;
+        }
+        const opened = new ScriptedSequence(frame, this.script, numerics, send, () => {
+          const breaks = (this.script.breaks ?? 1) - 1;
+          this.script = { ...this.script, breaks, breakAfter: breaks ? this.script.breakAfter : undefined };
           connection.close();
         });
         opened.start();
@@ -84,6 +96,7 @@ export class ScriptedVerifier {
 class ScriptedSequence {
   readonly #open: OpenFrame;
   readonly #script: Script;
+  readonly #numerics: string;
   readonly #send: (frame: VerifierFrame) => void;
   readonly #breakOff: () => void;
   readonly #text: number[];
@@ -93,8 +106,15 @@ class ScriptedSequence {
   readonly #drafted: Partial<Record<HintSource, number[]>> = {};
   readonly #accepted: Partial<Record<HintSource, number[]>> = {};
 
-  constructor(open: OpenFrame, script: Script, send: (frame: VerifierFrame) => void, breakOff: () => void) {
+  constructor(
+    open: OpenFrame,
+    script: Script,
+    numerics: string,
+    send: (frame: VerifierFrame) => void,
+    breakOff: () => void,
+  ) {
     this.#open = open;
+    this.#numerics = numerics;
     this.#script = script;
     this.#send = send;
     this.#breakOff = breakOff;
@@ -110,7 +130,7 @@ class ScriptedSequence {
       limits,
       prompt_tokens: prompt.length,
       cached_tokens: 0,
-      numerics: "script",
+      numerics: this.#numerics,
     });
     this.#schedule();
   }
@@ -173,7 +193,8 @@ class ScriptedSequence {
   }
 
   #isEnd(id: number): boolean {
-    return this.#open.stop_ids.includes(id) || this.#made >= this.#open.max_tokens;
+    const isFull = this.#text.length >= (this.#script.context ?? Number.POSITIVE_INFINITY);
+    return this.#open.stop_ids.includes(id) || this.#made >= this.#open.max_tokens || isFull;
   }
 
   #hintedIds(): { ids: number[]; source: HintSource } | undefined {

@@ -31,6 +31,11 @@ const completion = (fields: object = {}, headers: Record<string, string> = {}) =
     headers,
     body: { model: TARGET, prompt: PROMPT, max_tokens: 200, temperature: 0, ...fields },
   });
+type Whole = {
+  choices: { text: string; finish_reason: string }[];
+  usage: { completion_tokens: number };
+};
+const whole = async (fields: object = {}): Promise<Whole> => (await completion(fields)).json();
 const chat = (fields: object = {}) =>
   call("/v1/chat/completions", {
     key,
@@ -232,6 +237,33 @@ describe("a streamed completion", () => {
     });
     expect(verifier.opens[1]!.confirmed!.length).toBeGreaterThanOrEqual(9);
     expect(verifier.opens[1]!.numerics).toBe("script");
+  });
+
+  it("asks a replica whose link broke once more, after the others", async () => {
+    verifier.script = { ...verifier.script, breakAfter: 9, breaks: 3 };
+    expect((await whole()).choices[0]!.text).toBe(ANSWER);
+    expect(verifier.opens).toHaveLength(4);
+  });
+
+  it("gives up when every replica's link has broken twice", async () => {
+    verifier.script = { ...verifier.script, breakAfter: 9, breaks: 5 };
+    const data = await events(await completion({ stream: true }));
+    expect(JSON.parse(data.at(-1)!)).toMatchObject({ error: { code: "verifier_unreachable" } });
+    expect(verifier.opens).toHaveLength(4);
+  });
+
+  it("passes a replica of other numerics by while another may have its own", async () => {
+    verifier.script = { ...verifier.script, breakAfter: 9, numerics: ["a", "b", "a"] };
+    expect((await whole()).choices[0]!.text).toBe(ANSWER);
+    expect(verifier.opens.map(({ numerics }) => numerics)).toEqual([undefined, "a", "a"]);
+  });
+
+  it("shows what it held back where the verifier's context ends first", async () => {
+    const shown = ANSWER.indexOf("the end") + "the e".length;
+    verifier.script.context = encode(PROMPT).length + encode(ANSWER.slice(0, shown)).length;
+    const body = await whole({ stop: ["the end!"] });
+    expect(body.choices[0]).toMatchObject({ text: ANSWER.slice(0, shown), finish_reason: "length" });
+    expect(body.usage.completion_tokens).toBe(encode(ANSWER.slice(0, shown)).length);
   });
 });
 

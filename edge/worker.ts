@@ -49,6 +49,7 @@ function servicesOf(c: Context<AppEnv>): Services {
       keepAlive(releases.look({ bucket: env.RELEASES, channel, trusted: config.trustedKeys, target }));
       return text;
     },
+    draft: () => releases.state,
     links: (prompt) => inTurn(config.verifierUrls, prompt).map((url) => ownLink(url, config.linkKey)),
     startDrafting: (request) => startDrafting(request, releases.release, releases.state),
     channel: (target) => env.CHANNELS.getByName(target),

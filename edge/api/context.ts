@@ -4,13 +4,17 @@ import type { Config } from "../config.ts";
 import type { Drafting, DraftingRequest } from "../drafting/drafting.ts";
 import type { VerifierLink } from "../link/link.ts";
 import type { ChannelStub } from "../releases/channel-client.ts";
+import type { DraftState } from "../releases/loader.ts";
 import type { TargetText } from "../text/target-text.ts";
 
 /** What the handlers need, made by the composition root for each request. */
 export type Services = {
   config: Config;
   keys: ApiKeys;
+  /** The target's text assets; looks after the draft release on the way, without waiting for it. */
   text(): Promise<TargetText>;
+  /** The draft release that a request would begin with now. */
+  draft(): DraftState;
   links(prompt: readonly number[]): readonly VerifierLink[];
   startDrafting(request: DraftingRequest): Drafting;
   channel(target: string): ChannelStub;

@@ -13,8 +13,13 @@ export function listModels(c: Context<AppEnv>): Response {
   return c.json({ object: "list", data: [model(services.config.target)] });
 }
 
+/** Says as well which draft release this isolate drafts with, and has it loaded: `npm start` waits for it. */
 export function getModel(c: Context<AppEnv>): Response {
+  const { services } = c.var;
   const id = c.req.param("id") ?? "";
-  if (id === c.var.services.config.target) return c.json(model(id));
+  if (id === services.config.target) {
+    services.text().catch(() => undefined);
+    return c.json({ ...model(id), draft: services.draft() });
+  }
   throw notFound(`The model ${id} does not exist.`, "model", "model_not_found");
 }

@@ -9,6 +9,7 @@ import { openSigningKeys } from "../../gpu-service/training/publish/signing-keys
 import { buildKernel } from "../build/kernel.ts";
 import { readCrons, tickCrons } from "./cron.ts";
 import { openDevelopmentKey } from "./development-key.ts";
+import { loadDraft } from "./draft.ts";
 import { applyMigrations, readWranglerToml, workerCommand } from "./edge.ts";
 import { lockDataFolder } from "./lock.ts";
 import type { DataFolder } from "./paths.ts";
@@ -98,10 +99,17 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
     await waitUntilReady(processes, { name, url, timeoutMs: READY_TIMEOUT_MS });
     say(`${name} ready`);
   };
-  const serving = ready("worker", `${address}/healthz`);
+  const edge = async () => {
+    await ready("worker", `${address}/healthz`);
+    const [key] = await Promise.all([
+      openDevelopmentKey(data.keys, address, secrets.admin),
+      publish(publishing, target, say),
+    ]);
+    if (target.draft) say(await loadDraft(address, key, target.id));
+    return key;
+  };
   const [key] = await Promise.all([
-    serving.then(() => openDevelopmentKey(data.keys, address, secrets.admin)),
-    serving.then(() => publish(publishing, target, say)),
+    edge(),
     ready("verifier", `http://127.0.0.1:${ports.verifier}/readyz`),
     ready("training", `http://127.0.0.1:${ports.training}/healthz`),
   ]);

@@ -53,6 +53,13 @@ describe("npm start", () => {
     const key = /API key\s+(\S+)/.exec(output)?.[1] ?? "";
     const models = await fetch(`${address}/models`, { headers: { authorization: `Bearer ${key}` } });
     expect(models.status).toBe(200);
+    // The very first completion has the draft model.
+    const completion = await fetch(`${address}/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${key}`, "x-outrider-details": "1" },
+      body: JSON.stringify({ model: "tiny", prompt: "def ", max_tokens: 8 }),
+    });
+    expect(await completion.json()).toMatchObject({ outrider: { release: expect.any(String), note: null } });
     expect(partsOf(ports, data).length).toBeGreaterThanOrEqual(3);
     process.kill("SIGTERM");
     expect(await end).toBe(0);

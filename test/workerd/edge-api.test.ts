@@ -226,7 +226,10 @@ describe("models", () => {
   it("are listed and looked up", async () => {
     const list = await (await call("/v1/models", { key })).json();
     expect(list).toMatchObject({ object: "list", data: [{ id: TARGET, object: "model" }] });
-    expect(await (await call(`/v1/models/${TARGET}`, { key })).json()).toMatchObject({ id: TARGET });
+    expect(await (await call(`/v1/models/${TARGET}`, { key })).json()).toMatchObject({
+      id: TARGET,
+      draft: { release: null, note: "no draft release is loaded yet" },
+    });
     expect((await call("/v1/models/none", { key })).status).toBe(404);
   });
 

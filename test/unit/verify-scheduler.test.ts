@@ -208,6 +208,59 @@ describe("steps", () => {
   });
 });
 
+describe("sharing the engine", () => {
+  const prompt = [1, 2, 3];
+  /** The step at which each stream says its first token, first one first. */
+  const firstTokens = async (scheduler: ReturnType<typeof schedulerFor>) => {
+    const at: [stream: number, step: number][] = [];
+    for (let step = 0; !scheduler.idle; step++) {
+      await scheduler.step();
+      for (const { type, stream } of scheduler.takeFrames()) {
+        if (type === "tokens" && !at.some(([known]) => known === stream)) at.push([stream, step]);
+      }
+    }
+    return at;
+  };
+  const ids = (length: number) => Array.from({ length }, (_, i) => i % VOCABULARY);
+
+  it("a short prompt does not wait for a long one, and the long one goes on meanwhile", async () => {
+    const model = new FakeTarget(512, 4);
+    const scheduler = schedulerFor(model);
+    scheduler.accept(startFrame(1, ids(400), { max_tokens: 2 }));
+    await scheduler.step();
+    scheduler.accept(startFrame(2, ids(20), { max_tokens: 2 }));
+    const [first, second] = await firstTokens(scheduler);
+    expect(first).toEqual([2, 0]);
+    expect(second![0]).toBe(1);
+    expect(model.steps[1]).toEqual([44, 20]);
+  });
+
+  it("the oldest prompt goes on however many shorter ones come", async () => {
+    const model = new FakeTarget(512, 4);
+    const scheduler = schedulerFor(model);
+    scheduler.accept(startFrame(1, ids(400), { max_tokens: 1 }));
+    for (let stream = 2; stream < 40; stream++)
+      scheduler.accept(startFrame(stream, ids(200 + stream), { max_tokens: 1, tenant: `t${stream}` }));
+    const order = (await firstTokens(scheduler)).map(([stream]) => stream);
+    expect(order.indexOf(1)).toBeLessThan(10);
+  });
+
+  it("one tenant's crowd does not hold up another's only request", async () => {
+    const scheduler = schedulerFor(new FakeTarget(CONTEXT, 2), { slots: 2 });
+    for (let stream = 1; stream <= 8; stream++) scheduler.accept(startFrame(stream, prompt, { tenant: "a" }));
+    scheduler.accept(startFrame(9, prompt, { tenant: "b" }));
+    const order = (await firstTokens(scheduler)).map(([stream]) => stream);
+    expect(order.slice(0, 3)).toEqual([1, 9, 2]);
+  });
+
+  it("a burst that arrives at once is bounded like one that arrives in turn", async () => {
+    const scheduler = schedulerFor(new FakeTarget(CONTEXT, 2), { slots: 2, queueLimit: 3 });
+    for (let stream = 1; stream <= 50; stream++) scheduler.accept(startFrame(stream, prompt));
+    const refused = (await runAll(scheduler)).filter((frame) => frame.type === "error");
+    expect(refused).toHaveLength(50 - 2 - 3);
+  });
+});
+
 describe("a prefix", () => {
   const long = Array.from({ length: 40 }, (_, i) => (i * 7) % VOCABULARY);
   const cachedTokens = async (first: Partial<StartFrame>, second: Partial<StartFrame>) => {

@@ -51,19 +51,36 @@ export function slotRows({ sequence, fresh, hinted }: Part): SlotRows {
 }
 
 function freshParts(active: readonly Sequence[], costs: CostTable): Part[] {
-  const ready = active.filter((s) => s.pendingIds === 1).length;
-  let budget = prefillBudget(ready, costs);
+  const prompts = active.filter((s) => s.pendingIds > 1);
+  const rows = prefillRows(prompts, prefillBudget(active.length - prompts.length, costs));
   const parts: Part[] = [];
   for (const sequence of active) {
     const pending = sequence.pendingIds;
-    const fresh = pending === 1 ? 1 : Math.min(pending, budget);
+    const fresh = pending === 1 ? 1 : rows.get(sequence)!;
     if (fresh === 0) continue;
-    if (pending > 1) budget -= fresh;
     const most = fresh === pending ? Math.min(MAX_HINT_IDS, sequence.cap - sequence.outputTokens - 1) : 0;
     const foretold = most > 0 ? sequence.hints.next(sequence.text.length, most) : undefined;
     parts.push({ sequence, fresh, foretold, hinted: [] });
   }
   return parts;
+}
+
+/**
+ * Rows of each prompt under way, of `budget` in all. What is soonest through goes first, so that a short prompt does
+ * not wait for a long one; the oldest has a quarter of the rows in any case, so that none waits for ever.
+ */
+function prefillRows(prompts: readonly Sequence[], budget: number): ReadonlyMap<Sequence, number> {
+  const rows = new Map(prompts.map((s) => [s, 0]));
+  let left = budget;
+  const give = (sequence: Sequence, most: number) => {
+    const had = rows.get(sequence)!;
+    const more = Math.min(most, left, sequence.pendingIds - had);
+    rows.set(sequence, had + more);
+    left -= more;
+  };
+  if (prompts[0]) give(prompts[0], Math.ceil(budget / 4));
+  for (const sequence of [...prompts].sort((a, b) => a.pendingIds - b.pendingIds)) give(sequence, left);
+  return rows;
 }
 
 function prefillBudget(ready: number, costs: CostTable): number {

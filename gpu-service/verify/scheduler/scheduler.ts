@@ -8,7 +8,7 @@
 import { MAX_HINT_IDS, type VerifierFrame } from "../../protocol/frames.ts";
 import type { EngineInput, StartFrame, StepReport } from "../engines/engine.ts";
 import { Acceptance } from "./acceptance.ts";
-import { knownIds, refuseStart } from "./admission.ts";
+import { knownIds, nextInLine, refuseStart } from "./admission.ts";
 import { type Batch, planBatch, slotRows } from "./batch.ts";
 import type { CostTable } from "./cost.ts";
 import type { StepLogits, TargetModel } from "./model.ts";
@@ -97,8 +97,9 @@ export class Scheduler {
   }
 
   #enqueue(start: StartFrame): void {
-    const { queueLimit, now } = this.#options;
-    const full = this.#queue.length >= queueLimit && this.#active.length >= this.#options.slots;
+    const { queueLimit, slots, now } = this.#options;
+    // Those that wait for the next turn only are not yet in the slots that are free for them.
+    const full = this.#queue.length >= queueLimit + slots - this.#active.length;
     const refusal = full
       ? { code: "overloaded" as const, message: `queue: ${queueLimit} wait already`, retryable: true }
       : refuseStart(start, this.#model);
@@ -117,7 +118,8 @@ export class Scheduler {
 
   #admit(): void {
     while (this.#queue.length > 0 && this.#active.length < this.#options.slots) {
-      const sequence = this.#queue.shift()!;
+      const sequence = nextInLine(this.#queue, this.#active);
+      this.#queue = this.#queue.filter((s) => s !== sequence);
       sequence.admittedAt = this.#options.now();
       // A scored prompt has to run whole: its log probabilities are not kept.
       sequence.cache = this.#model.openCache(sequence.isScoring ? undefined : sequence.owner);

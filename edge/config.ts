@@ -1,6 +1,7 @@
 /** The worker's configuration: read once from its bindings, every bad key named at once. */
 import { z } from "zod";
 import { trustedKeySchema } from "../gpu-service/protocol/manifest.ts";
+import { fromBase64Url } from "../gpu-service/protocol/token.ts";
 import type { ChannelStub } from "./releases/channel-client.ts";
 
 /** What the runtime hands the worker. Text variables are checked by `readConfig`. */
@@ -20,6 +21,12 @@ const json = z.string().transform((text, context) => {
   }
 });
 
+const LOOPBACK = new Set(["127.0.0.1", "[::1]", "localhost"]);
+const isPlainBeyondLoopback = (address: string): boolean => {
+  const url = URL.parse(address);
+  return url?.protocol === "ws:" && !LOOPBACK.has(url.hostname);
+};
+
 const verifierUrls = z
   .string()
   .transform((list) => list.split(",").map((url) => url.trim()))
@@ -29,6 +36,16 @@ const verifierUrls = z
       .min(1)
       .max(64),
   );
+
+const trustedKeys = z
+  .array(trustedKeySchema)
+  .max(16)
+  .refine((keys) => keys.every(({ public_key }) => fromBase64Url(public_key)?.length === 32), {
+    error: "every public_key must be a raw Ed25519 key of 32 bytes in base64url",
+  })
+  .refine((keys) => new Set(keys.map(({ id }) => id)).size === keys.length, {
+    error: "two keys have the same id",
+  });
 
 const flag = z
   .enum(["0", "1"])
@@ -44,7 +61,7 @@ const configSchema = z
     LINK_KEY_ID: z.string().min(1),
     LINK_SECRET: z.string().min(32, "must have at least 32 characters"),
     /** Public keys that releases and channel records may be signed with. */
-    TRUSTED_KEYS: json.pipe(z.array(trustedKeySchema).max(16)),
+    TRUSTED_KEYS: json.pipe(trustedKeys),
     /** Opens /admin; without it there is no /admin. */
     ADMIN_SECRET: z.string().min(16, "must have at least 16 characters").optional(),
     TRAINING_URL: z.url({ protocol: /^https?$/ }).optional(),
@@ -52,6 +69,14 @@ const configSchema = z
     RETRAIN_RECIPE: z.string().min(1).optional(),
     /** Tests only: lets a request ask for random or adversarial hints. */
     TEST_HINTS: flag,
+    /** "1": plain ws to verifiers beyond loopback too, on a network that nobody else listens to. */
+    VERIFIER_ALLOW_PLAIN: flag,
+  })
+  .refine((env) => env.VERIFIER_ALLOW_PLAIN || !env.VERIFIER_URLS.some(isPlainBeyondLoopback), {
+    path: ["VERIFIER_URLS"],
+    error: "prompts would travel in the clear: use wss:// beyond loopback, or set VERIFIER_ALLOW_PLAIN=1",
+    // Whatever else is wrong: all of it is named at once.
+    when: ({ value }) => Array.isArray((value as { VERIFIER_URLS?: unknown }).VERIFIER_URLS),
   })
   .transform((env) => ({
     target: env.TARGET,

@@ -4,8 +4,14 @@ import type { LinkKey } from "../protocol/token.ts";
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
+/** Digits only: an empty variable would otherwise count as 0, which is a value to some keys. */
 const integer = (least: number, most: number, usual: number) =>
-  z.coerce.number().int().min(least).max(most).default(usual);
+  z
+    .string()
+    .regex(/^\d{1,9}$/, "must be a whole number")
+    .transform(Number)
+    .pipe(z.number().min(least).max(most))
+    .default(usual);
 
 const linkKeys = z
   .string({ error: "is required: a JSON list of {id, secret}" })
@@ -21,7 +27,8 @@ const linkKeys = z
     z
       .array(z.object({ id: z.string().min(1), secret: z.string().min(32) }))
       .min(1)
-      .max(2),
+      .max(2)
+      .refine(([a, b]) => a?.id !== b?.id, "two keys have the same id"),
   );
 
 const environment = z
@@ -48,6 +55,8 @@ const environment = z
     path: ["VERIFY_HOST"],
     message:
       "is not loopback, and the link is plain ws: put a TLS proxy in front and set VERIFY_ALLOW_PLAIN=1",
+    // Whatever else is wrong: all of it is named at once.
+    when: ({ value }) => typeof (value as { VERIFY_HOST?: unknown }).VERIFY_HOST === "string",
   });
 
 export type Config = Readonly<{

@@ -1,12 +1,13 @@
 import { expect, it } from "vitest";
 import { readConfig } from "../../edge/config.ts";
 
+const PUBLIC_KEY = "A".repeat(43);
 const GOOD = {
   TARGET: "m",
   VERIFIER_URLS: "ws://127.0.0.1:1, wss://verify.example/",
   LINK_KEY_ID: "k",
   LINK_SECRET: "s".repeat(32),
-  TRUSTED_KEYS: '[{"id":"a","public_key":"b"}]',
+  TRUSTED_KEYS: JSON.stringify([{ id: "a", public_key: PUBLIC_KEY }]),
 };
 
 it("reads what is there and freezes it", () => {
@@ -14,7 +15,7 @@ it("reads what is there and freezes it", () => {
   expect(config).toMatchObject({
     target: "m",
     verifierUrls: ["ws://127.0.0.1:1", "wss://verify.example/"],
-    trustedKeys: [{ id: "a", public_key: "b" }],
+    trustedKeys: [{ id: "a", public_key: PUBLIC_KEY }],
     adminSecret: undefined,
     testHints: false,
   });
@@ -46,4 +47,30 @@ it("names every bad key at once", () => {
 
 it("asks for what is missing", () => {
   expect(() => readConfig({})).toThrow(/TARGET.*VERIFIER_URLS.*LINK_KEY_ID.*LINK_SECRET.*TRUSTED_KEYS/);
+});
+
+const keys = (...list: [id: string, public_key: string][]) => ({
+  TRUSTED_KEYS: JSON.stringify(list.map(([id, public_key]) => ({ id, public_key }))),
+});
+
+it.each([
+  ["a key that is no Ed25519 key", keys(["a", "b"]), /TRUSTED_KEYS: every public_key/],
+  [
+    "two keys of one id",
+    keys(["a", PUBLIC_KEY], ["a", PUBLIC_KEY]),
+    /TRUSTED_KEYS: two keys have the same id/,
+  ],
+  ["plain ws beyond loopback", { VERIFIER_URLS: "ws://gpu.example:1" }, /VERIFIER_URLS: .* in the clear/],
+  [
+    "that beside other faults",
+    { VERIFIER_URLS: "ws://gpu.example:1", TARGET: "" },
+    /VERIFIER_URLS: .* clear/,
+  ],
+])("refuses %s", (_, change, message) => {
+  expect(() => readConfig({ ...GOOD, ...change })).toThrow(message);
+});
+
+it("takes plain ws beyond loopback where told", () => {
+  const env = { ...GOOD, VERIFIER_URLS: "ws://gpu.example:1", VERIFIER_ALLOW_PLAIN: "1" };
+  expect(readConfig(env).verifierUrls).toEqual(["ws://gpu.example:1"]);
 });

@@ -23,10 +23,17 @@ describe("configuration", () => {
   });
   it("is frozen", () => expect(Object.isFrozen(readConfig(good))).toBe(true));
   it("names every bad key at once, and no secret", () => {
-    const bad = { VERIFY_PORT: "x", SLOTS: "9", LINK_KEYS: '[{"id":"k","secret":"short-secret"}]' };
+    const bad = {
+      ...{ VERIFY_HOST: "0.0.0.0", VERIFY_PORT: "", SLOTS: "9", GRACE_MS: "1e3" },
+      LINK_KEYS: '[{"id":"k","secret":"short-secret"}]',
+    };
     const read = () => readConfig(bad);
-    for (const key of ["VERIFY_PORT", "SLOTS", "LINK_KEYS", "TARGET_DIR"]) expect(read).toThrow(key);
+    for (const key of [...Object.keys(bad), "TARGET_DIR"]) expect(read).toThrow(`  ${key}`);
     expect(read).not.toThrow("short-secret");
+  });
+  it("refuses two link keys of one id: the second would never be tried", () => {
+    const keys = [SECRET, NEW_SECRET].map((secret) => ({ id: "k", secret }));
+    expect(() => readConfig({ ...good, LINK_KEYS: JSON.stringify(keys) })).toThrow("LINK_KEYS: two keys");
   });
   it("keeps plain ws on loopback unless told", () => {
     expect(() => readConfig({ ...good, VERIFY_HOST: "0.0.0.0" })).toThrow("VERIFY_HOST: is not loopback");

@@ -28,7 +28,7 @@ const trusted: TrustedKey[] = [{ id: "test", public_key: toBase64Url(new Uint8Ar
 export const env = {
   ...(testEnv as unknown as Env),
   TARGET,
-  VERIFIER_URLS: "ws://verifier-a.test:1,ws://verifier-b.test:1",
+  VERIFIER_URLS: "wss://verifier-a.test:1,wss://verifier-b.test:1",
   LINK_KEY_ID: "link",
   LINK_SECRET: LINK_SECRET,
   TRUSTED_KEYS: JSON.stringify(trusted),

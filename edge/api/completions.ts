@@ -56,12 +56,12 @@ function answer(c: AppContext, prepared: Prepared): Promise<Response> {
   if (!hints) throw invalidRequest("x-outrider-hints: must be honest, random or adversarial");
   const vocabulary = text.manifest.vocab_size;
   const drafts = c.req.header("x-outrider-drafts") !== "off";
-  const drafting = startDrafting({ prompt, sampling, maxTokens, vocabulary, drafts, hints });
+  const { tenant } = c.var;
+  const drafting = startDrafting({ prompt, sampling, tenant, maxTokens, vocabulary, drafts, hints });
   const aborted = new AbortController();
   const signal = AbortSignal.any([c.req.raw.signal, aborted.signal]);
   const stops = request.stop ?? [];
   const release = drafting.state.release ?? undefined;
-  const { tenant } = c.var;
   const job = { text, prompt, sampling, maxTokens, stops, logprobs, tenant, release, wantsReport, signal };
   const events = complete(job, links(prompt), drafting.drafter);
   const settings = {

@@ -10,6 +10,8 @@ import { HostileDrafter, TEST_HINTS, type TestHints } from "./test-hints.ts";
 export type DraftingRequest = {
   prompt: readonly number[];
   sampling: Sampling;
+  /** Whose request it is: what the draft model computed is never shared across tenants. */
+  tenant: string;
   maxTokens: number;
   vocabulary: number;
   /** False: the request asked for the plain path. */
@@ -31,7 +33,7 @@ export function startDrafting(
   }
   const sources: DraftSource[] = [new Lookup()];
   if (!release) return { drafter: portfolio(request, sources), state };
-  const model = seatedModel(release, request.sampling);
+  const model = seatedModel(release, request.sampling, request.tenant);
   if (model) return { drafter: portfolio(request, [...sources, model]), state };
   const note = `the draft model is busy with ${SEATS} requests`;
   return { drafter: portfolio(request, sources), state: { release: null, note } };

@@ -12,10 +12,14 @@ type Seat = { source: ModelSource; used: number };
 const taken = new Set<Seat>();
 
 /** A model source on a seat of its own until it is closed; undefined where none is free. */
-export function seatedModel({ engine }: Release, { temperature, seed }: Sampling): DraftSource | undefined {
+export function seatedModel(
+  { engine }: Release,
+  { temperature, seed }: Sampling,
+  tenant: string,
+): DraftSource | undefined {
   for (const seat of taken) if (Date.now() - seat.used > IDLE_MS) leave(seat);
   if (taken.size >= SEATS) return undefined;
-  const source = new ModelSource(engine, { temperature, seed: BigInt(seed) });
+  const source = new ModelSource(engine, { temperature, seed: BigInt(seed) }, tenant);
   const seat = { source, used: Date.now() };
   taken.add(seat);
   return {

@@ -1,7 +1,11 @@
-/** Drafts with the draft model: follows the text with its KV cache, one token at a time, in slices of about 2 ms. */
+/**
+ * Drafts with the draft model: follows the text with its KV cache, one token at a time, in slices of about 2 ms.
+ *
+ * The first hint must not wait for a long prompt: a sequence of its newest ids drafts until a second one has computed
+ * the whole window.
+ */
 import type { DraftEngine } from "./model/engine.ts";
 import type { Sequence } from "./model/sequence.ts";
-import type { Work } from "./model/work.ts";
 import type { DraftSource, Guess } from "./source.ts";
 
 /** The draft's own probability of its guess from which the guess has grade 1, 2, and so on. */
@@ -13,39 +17,67 @@ export class ModelSource implements DraftSource {
   readonly name = "model";
   readonly #engine: DraftEngine;
   readonly #settings: ModelSettings;
-  readonly #sequence: Sequence;
-  /** Multiply-adds since the last pause. */
-  #spent = 0;
-  #preparing: Promise<void> = Promise.resolve();
+  /** Sees the whole window. */
+  readonly #whole: Sequence;
+  /** Sees the newest ids only, and drafts until #whole is ready. */
+  #first: Sequence | undefined;
+  #wholeIsReady = true;
+  #preparing: Promise<unknown> = Promise.resolve();
 
-  /** The draft shares the verifier's noise: same seed, same absolute positions. */
-  constructor(engine: DraftEngine, settings: ModelSettings) {
+  /**
+   * The draft shares the verifier's noise: same seed, same absolute positions. `tenant`: whose earlier requests may
+   * have computed the text's beginning.
+   */
+  constructor(engine: DraftEngine, settings: ModelSettings, tenant?: string) {
     this.#engine = engine;
     this.#settings = settings;
-    this.#sequence = engine.open();
+    this.#whole = engine.open(tenant);
   }
 
   prepare(text: readonly number[]): void {
-    if (!this.#follow(text)) return;
-    this.#preparing = this.#drive(this.#sequence.prefillWork());
+    const whole = this.#whole;
+    if (!this.#follow(whole, text)) return;
+    const { firstWindow } = this.#engine.options;
+    if (whole.waiting <= firstWindow) {
+      this.#preparing = whole.prefill();
+      return;
+    }
+    this.#first = this.#engine.open();
+    this.#first.extend(text, firstWindow);
+    this.#wholeIsReady = false;
+    this.#preparing = this.#first.prefill();
+    // A failed preparation is next()'s to tell; without the whole window the newest ids go on alone.
+    this.#preparing.then(() => this.#widen()).catch(() => undefined);
   }
 
   async next(text: readonly number[]): Promise<Guess | null> {
     await this.#preparing;
-    if (!this.#follow(text)) return null;
-    const work = this.#sequence.draftWork(1, this.#settings);
-    await this.#drive(work);
-    const [token] = work.draft.tokens;
+    const sequence = this.#current();
+    if (!this.#follow(sequence, text)) return null;
+    const { tokens } = await sequence.draft(1, this.#settings);
+    const [token] = tokens;
     return token ? { id: token.id, grade: gradeOf(token.probability) } : null;
   }
 
   close(): void {
-    this.#sequence.close();
+    this.#whole.close();
+    this.#first?.close();
   }
 
-  /** Brings the sequence to exactly this text. False if it cannot: a closed engine, or ids that the draft lacks. */
-  #follow(text: readonly number[]): boolean {
-    const sequence = this.#sequence;
+  /** Computes the whole window behind the drafts. Where pages run out, the newest ids go on alone. */
+  async #widen(): Promise<void> {
+    if (!this.#whole.closed) this.#wholeIsReady = await this.#whole.prefill();
+  }
+
+  #current(): Sequence {
+    if (!this.#first || !this.#wholeIsReady) return this.#first ?? this.#whole;
+    this.#first.close();
+    this.#first = undefined;
+    return this.#whole;
+  }
+
+  /** Brings a sequence to exactly this text. False if it cannot: a closed engine, or ids that the draft lacks. */
+  #follow(sequence: Sequence, text: readonly number[]): boolean {
     if (sequence.closed) return false;
     const { vocab } = this.#engine.header.shape;
     // Only new ids need a look: the rest went through here before.
@@ -53,16 +85,6 @@ export class ModelSource implements DraftSource {
     sequence.confirm(0, text);
     if (sequence.length > text.length) sequence.rewind(text.length);
     return true;
-  }
-
-  async #drive(work: Work): Promise<void> {
-    const { sliceMacs, pause } = this.#engine.options;
-    while (!work.finished) {
-      this.#spent += work.advance(sliceMacs - this.#spent);
-      if (this.#spent < sliceMacs) continue;
-      this.#spent = 0;
-      await pause();
-    }
   }
 }
 

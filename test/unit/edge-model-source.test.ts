@@ -1,8 +1,9 @@
-import { afterEach, beforeAll, expect, it } from "vitest";
+import { afterEach, beforeAll, expect, it, vi } from "vitest";
 import type { DraftEngine } from "../../edge/drafting/model/index.ts";
 import { SEATS, seatedModel } from "../../edge/drafting/model-seats.ts";
 import { ModelSource } from "../../edge/drafting/model-source.ts";
 import { engineOf } from "../support/draft-engine.ts";
+import { randomImage, SMALL } from "../support/draft-image.ts";
 import { oracleDraft } from "../support/oracle-draft.ts";
 import { randomFrom } from "../support/random.ts";
 
@@ -59,13 +60,58 @@ it("says nothing once its release is gone", async () => {
 it("has a seat for so many requests, and each seat back when its request ends", () => {
   source = new ModelSource(engine, greedy);
   const sampling = { temperature: 0, seed: "0" } as never;
-  const seats = Array.from({ length: SEATS }, () => seatedModel({ id: "r", engine }, sampling)!);
+  const seats = Array.from({ length: SEATS }, () => seatedModel({ id: "r", engine }, sampling, "a")!);
   expect(seats.every(Boolean)).toBe(true);
-  expect(seatedModel({ id: "r", engine }, sampling)).toBeUndefined();
+  expect(seatedModel({ id: "r", engine }, sampling, "a")).toBeUndefined();
   seats[0]!.close();
   seats[0]!.close();
-  const again = seatedModel({ id: "r", engine }, sampling)!;
+  const again = seatedModel({ id: "r", engine }, sampling, "a")!;
   expect(again).toBeDefined();
-  expect(seatedModel({ id: "r", engine }, sampling)).toBeUndefined();
+  expect(seatedModel({ id: "r", engine }, sampling, "a")).toBeUndefined();
   for (const seat of [...seats, again]) seat.close();
+});
+
+it("drafts from the newest ids until the whole window is computed, then from that", async () => {
+  const image = randomImage({ shape: SMALL, head: { rows: 300, tied: false, short: false }, type: "int8" });
+  const options = { window: 200, firstWindow: 40, poolPositions: 1024, sliceMacs: 2e6 };
+  const random = randomFrom(4);
+  const text = Array.from({ length: 2000 }, () => random(SMALL.vocab));
+  const model = await engineOf(image, { ...options, pause: () => new Promise(setImmediate) });
+  const expected = async (newest: number) => {
+    const sequence = model.open();
+    sequence.extend(text, newest);
+    await sequence.draft(1, greedy);
+    sequence.close();
+    return model.logits().slice();
+  };
+  source = new ModelSource(model, greedy);
+  source.prepare(text);
+  await source.next(text);
+  const first = model.logits().slice();
+  await vi.waitFor(() => expect(model.busy.size).toBe(0));
+  await source.next(text);
+  const later = model.logits().slice();
+  expect(first).toEqual(await expected(40));
+  expect(later).toEqual(await expected(200));
+  source.close();
+  expect(model.pages.free).toBe(model.pages.total);
+});
+
+it("goes on with the newest ids where the pool has no room for the whole window", async () => {
+  const small = await engineOf(oracleDraft(VOCABULARY, nextId), {
+    poolPositions: 96,
+    window: 200,
+    firstWindow: 32,
+  });
+  const other = small.open();
+  other.extend([1, 2, 3]);
+  await other.draft(1, greedy);
+  source = new ModelSource(small, greedy);
+  const text = Array.from({ length: 300 }, (_, i) => i & 255);
+  source.prepare(text);
+  for (let n = 0; n < 5; n++) {
+    const guess = await source.next(text);
+    expect(guess!.id).toBe(nextId(text.at(-1)!));
+    text.push(guess!.id);
+  }
 });

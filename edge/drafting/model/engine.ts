@@ -16,7 +16,9 @@ export type EngineOptions = {
   readonly poolPositions: number;
   /** The newest ids of a long text that a sequence prefills; older ones are left out. */
   readonly window: number;
-  /** Multiply-adds after which work yields: about 2 ms. Clocks stand still in an isolate, so none is asked. */
+  /** The newest ids of a long text that a first draft looks at, before the whole window is prefilled. */
+  readonly firstWindow: number;
+  /** Multiply-adds of all sequences after which work yields: about 2 ms. Clocks stand still in an isolate, so none is asked. */
   readonly sliceMacs: number;
   /** Lets other events of the isolate run: a macrotask. */
   readonly pause: () => Promise<void>;
@@ -24,6 +26,7 @@ export type EngineOptions = {
 export const DEFAULT_OPTIONS: EngineOptions = {
   poolPositions: 2048,
   window: 256,
+  firstWindow: 64,
   sliceMacs: 100e6,
   pause: () => new Promise((resolve) => setTimeout(resolve, 0)),
 };
@@ -40,8 +43,8 @@ export class DraftEngine {
   readonly pages: PagePool;
   /** The longest that a sequence's window may grow to, in positions. */
   readonly maxPositions: number;
-  /** Tokens per pass of a prefill, chosen so that one layer of it stays within a slice. */
-  readonly blockTokens: number;
+  /** Sequences with work under way, paused between two slices. */
+  readonly busy = new Set<Sequence>();
   /** The pass under way, if a slice ended inside one. Whoever works next moves it on, whosever it is. */
   current: Pass | undefined;
   readonly #regions: readonly Region[];
@@ -92,14 +95,25 @@ export class DraftEngine {
     this.pages = pages;
     this.maxPositions = maxPositions;
     this.#regions = regions;
-    const fitting = Math.floor(options.sliceMacs / layerMacs(header.shape) / 4) * 4;
-    this.blockTokens = Math.min(this.kernel.blockTokens(), Math.max(4, fitting));
   }
 
-  /** Opens a sequence with no ids. It holds nothing of the pool until its first work. */
-  open(): Sequence {
+  /** A slice of one sequence. The timers of all busy ones fire together: what they do then is one slice in all. */
+  get sliceMacs(): number {
+    return this.options.sliceMacs / Math.max(1, this.busy.size);
+  }
+  /** Tokens per pass of a prefill, chosen so that one layer of it stays within a slice. */
+  get blockTokens(): number {
+    const fitting = Math.floor(this.sliceMacs / layerMacs(this.header.shape) / 4) * 4;
+    return Math.min(this.kernel.blockTokens(), Math.max(4, fitting));
+  }
+
+  /**
+   * Opens a sequence with no ids. It holds nothing of the pool until its first work. With a `tenant` it shares what
+   * it computes with that tenant's later sequences.
+   */
+  open(tenant?: string): Sequence {
     if (this.#closed) throw new Error("this draft engine is closed");
-    return new Sequence(this);
+    return new Sequence(this, tenant);
   }
   get closed(): boolean {
     return this.#closed;

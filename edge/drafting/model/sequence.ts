@@ -13,6 +13,7 @@ import { type Draft, type DraftOptions, DraftWork, PrefillWork, type Work } from
 
 export class Sequence {
   readonly #engine: DraftEngine;
+  readonly #tenant: string | undefined;
   /** Ids held; ids[0] stands at absolute position #start. */
   #ids: number[] = [];
   #start = 0;
@@ -21,10 +22,14 @@ export class Sequence {
   #pages: number[] = [];
   #pass: Pass | undefined;
   #version = 0;
+  /** Multiply-adds since the last pause. */
+  #spent = 0;
   #closed = false;
 
-  constructor(engine: DraftEngine) {
+  /** `tenant`: whose caches of earlier sequences it may take over, and to whom it leaves its own. */
+  constructor(engine: DraftEngine, tenant: string | undefined) {
     this.#engine = engine;
+    this.#tenant = tenant;
   }
 
   /** Absolute position after the last id, drafted ones included: where the next drafted id will stand. */
@@ -47,17 +52,17 @@ export class Sequence {
     return this.#closed || this.#engine.closed;
   }
 
-  /** Appends ids. Only the newest window of a long text is kept. Computing them is left to the next work. */
-  extend(ids: readonly number[]): void {
+  /** Appends ids. Only the newest `window` of a long text are kept. Computing them is left to the next work. */
+  extend(ids: readonly number[], window = this.window): void {
     this.#change();
     const { vocab } = this.#engine.header.shape;
     for (const id of ids) {
       if (!Number.isInteger(id) || id < 0 || id >= vocab) throw new RangeError(`id ${id} of ${vocab}`);
     }
-    const { window } = this;
     const waiting = this.#ids.length - this.#computed + ids.length;
     if (waiting <= window) this.#ids.push(...ids);
     else this.#restart([...this.#ids, ...ids.slice(-window)].slice(-window), this.length + ids.length);
+    this.#adopt();
   }
 
   /** Takes back every id at `position` and after. */
@@ -113,17 +118,27 @@ export class Sequence {
   close(): void {
     if (this.#closed) return;
     this.#change();
+    const { pages, busy } = this.#engine;
+    busy.delete(this);
+    if (this.#tenant !== undefined) {
+      this.#keepPages(this.#pagesFor(this.#computed));
+      pages.park({ tenant: this.#tenant, ids: this.#ids.slice(0, this.#computed), pages: this.#pages });
+      this.#pages = [];
+    }
     this.#keepPages(0);
     this.#closed = true;
   }
 
   async #drive(work: Work): Promise<void> {
-    const { sliceMacs, pause } = this.#engine.options;
-    for (;;) {
-      work.advance(sliceMacs);
-      if (work.finished) return;
-      await pause();
+    const { busy, options } = this.#engine;
+    while (!work.finished) {
+      busy.add(this);
+      this.#spent += work.advance(this.#engine.sliceMacs - this.#spent);
+      if (work.finished) break;
+      this.#spent = 0;
+      await options.pause();
     }
+    busy.delete(this);
   }
 
   /** Ids that wait to be computed. */
@@ -181,6 +196,16 @@ export class Sequence {
     }
     while (this.#pages.length < count) this.#pages.push(this.#engine.pages.take()!);
     return true;
+  }
+
+  /** Where nothing is computed yet, takes over what an earlier sequence of the tenant left for the same first ids. */
+  #adopt(): void {
+    if (this.#tenant === undefined || this.#computed > 0 || this.#pages.length > 0) return;
+    const adopted = this.#engine.pages.adopt(this.#tenant, this.#ids);
+    if (!adopted) return;
+    this.#pages = [...adopted.pages];
+    this.#computed = adopted.count;
+    this.#keepPages(this.#pagesFor(adopted.count));
   }
 
   #keepPages(count: number): void {

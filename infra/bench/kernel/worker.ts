@@ -6,6 +6,7 @@ import {
   type ImageFile,
   loadDraft,
 } from "../../../edge/drafting/model/index.ts";
+import { ModelSource } from "../../../edge/drafting/model-source.ts";
 import type { BenchShape } from "./shapes.ts";
 
 /** What `src/engine.mjs` of the folder given by --against exports, as far as it is used. */
@@ -143,12 +144,14 @@ function prefillOurs(engine: DraftEngine, prompt: readonly number[]): void {
   sequence.close();
 }
 
-/** As the edge does it: in slices, with pauses between. */
+/** As the edge does it: the newest ids first, in slices, with pauses between. */
 async function firstHint(engine: DraftEngine, prompt: readonly number[]): Promise<number> {
   const start = performance.now();
-  const sequence = engine.open();
-  sequence.extend(prompt);
-  await sequence.draft(1, GREEDY);
-  sequence.close();
-  return performance.now() - start;
+  const source = new ModelSource(engine, GREEDY);
+  source.prepare(prompt);
+  const guess = await source.next(prompt);
+  const spent = performance.now() - start;
+  source.close();
+  if (!guess) throw new Error("no first hint");
+  return spent;
 }

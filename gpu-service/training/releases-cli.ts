@@ -14,10 +14,7 @@ T is the TARGET of the environment when absent.`;
 
 const parsed = parsePublishingConfig(process.env);
 if (!parsed.ok) exit(parsed.message);
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: { target: { type: "string" } },
-});
+const { positionals, values } = readArguments();
 const publisher = await openPublisher(parsed.value);
 try {
   const [command = "", id] = positionals;
@@ -44,6 +41,14 @@ async function run(from: Publisher, command: string, id: string | undefined): Pr
       return [`${(await from.channels.read(target()))?.current.release} is current again`];
     default:
       return exit(USAGE);
+  }
+}
+
+function readArguments() {
+  try {
+    return parseArgs({ allowPositionals: true, options: { target: { type: "string" } } });
+  } catch (error) {
+    return exit(`${error instanceof Error ? error.message : error}\n${USAGE}`);
   }
 }
 

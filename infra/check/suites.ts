@@ -12,7 +12,7 @@ export type Suite = (typeof SUITES)[number];
 const TRAINER = join(ROOT, "gpu-service/training/trainer");
 const TRAINER_TESTS = join(ROOT, "test/training");
 
-/** `python`: of the trainer's environment, with the tools of its requirements-dev.txt. */
+/** `python`: of the trainer's environment, with the tools of `requirements.txt` here. */
 export function runSuite(suite: Suite, python: string): Promise<Counts> {
   switch (suite) {
     case "lint":

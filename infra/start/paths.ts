@@ -1,6 +1,7 @@
 /** Where things lie: the repository's root, and the data folder that a start fills and `--fresh` empties. */
-import { mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { StartError } from "./errors.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
 /** The Node 22 that is one of the project's packages. */
@@ -23,7 +24,10 @@ export type DataFolder = {
   cache: string;
 };
 
-/** The folder at `root`, or that of OUTRIDER_DATA, or `.outrider` in the repository; made where it is missing. */
+/**
+ * The folder at `root`, or that of OUTRIDER_DATA, or `.outrider` in the repository; made where it is missing.
+ * Throws StartError where it cannot be: a read-only place, a full disk.
+ */
 export function openDataFolder(root = process.env.OUTRIDER_DATA ?? join(ROOT, ".outrider")): DataFolder {
   const base = resolve(root);
   const folder = {
@@ -37,6 +41,14 @@ export function openDataFolder(root = process.env.OUTRIDER_DATA ?? join(ROOT, ".
     cache: join(base, "cache"),
   };
   const { trainerVenv, ...made } = folder;
-  for (const path of Object.values(made)) mkdirSync(path, { recursive: true, mode: 0o700 });
+  try {
+    for (const path of Object.values(made)) mkdirSync(path, { recursive: true, mode: 0o700 });
+    accessSync(base, constants.W_OK);
+  } catch (error) {
+    throw new StartError(
+      `The data folder ${base} cannot be written: ${(error as Error).message}. ` +
+        "OUTRIDER_DATA=/some/folder names another.",
+    );
+  }
   return { ...made, trainerVenv };
 }

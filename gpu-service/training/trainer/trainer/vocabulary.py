@@ -55,7 +55,7 @@ class Vocabulary:
     def chat(self, question: str) -> str:
         """The prompt that asks `question` and opens the answer, by the folder's template."""
         if self.chat_template is None:
-            raise TrainerError("the target's tokenizer has no chat template; use prompts of kind `raw` only")
+            raise TrainerError("the target's tokenizer has no chat template; ask for prompts of domain `code` only")
         template = SandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(self.chat_template)
         return template.render(messages=[{"role": "user", "content": question}], add_generation_prompt=True)
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { MAX_LOGPROBS, MAX_PROMPT_IDS } from "../../gpu-service/protocol/frames.ts";
 import type { ChatMessage } from "../text/chat-template.ts";
 import type { TargetText } from "../text/target-text.ts";
+import { encodePrompt } from "./encode.ts";
 import { invalidRequest, schemaError } from "./errors.ts";
 import { commonFields, readRequest } from "./fields.ts";
 
@@ -49,7 +50,7 @@ export function chatPromptIds({ messages }: ChatRequest, text: TargetText): numb
   }
   const rendered = text.chat(messages.map(toChatMessage));
   if (!rendered.ok) throw invalidRequest(`messages: ${rendered.message}`, "messages");
-  return text.encode(rendered.text, false);
+  return encodePrompt(rendered.text, false, text, "messages");
 }
 
 export const chatMaxTokensOf = (request: ChatRequest, room: number): number =>

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { MAX_LOGPROBS, MAX_PROMPT_IDS } from "../../gpu-service/protocol/frames.ts";
 import type { TargetText } from "../text/target-text.ts";
+import { encodePrompt } from "./encode.ts";
 import { invalidRequest, schemaError } from "./errors.ts";
 import { commonFields, readRequest } from "./fields.ts";
 
@@ -24,7 +25,7 @@ export const readCompletionRequest = (body: unknown): CompletionRequest =>
 
 /** The prompt's ids. Throws an ApiError for a prompt that this service or this target cannot take. */
 export function promptIds({ prompt }: CompletionRequest, text: TargetText): number[] {
-  if (typeof prompt === "string") return nonEmpty(text.encode(prompt, true), text);
+  if (typeof prompt === "string") return nonEmpty(encodePrompt(prompt, true, text, "prompt"), text);
   if (isIds(prompt)) return inVocabulary(prompt, text);
   if (prompt.length > 1) {
     throw invalidRequest(
@@ -34,7 +35,9 @@ export function promptIds({ prompt }: CompletionRequest, text: TargetText): numb
     );
   }
   const [only] = prompt;
-  return typeof only === "string" ? nonEmpty(text.encode(only, true), text) : inVocabulary(only!, text);
+  return typeof only === "string"
+    ? nonEmpty(encodePrompt(only, true, text, "prompt"), text)
+    : inVocabulary(only!, text);
 }
 
 export const maxTokensOf = (request: CompletionRequest, room: number): number =>

@@ -8,6 +8,12 @@ const MAX_STOP_CHARACTERS = 1024;
 
 const stopString = z.string().min(1, "a stop string must not be empty").max(MAX_STOP_CHARACTERS);
 
+/** Integers of 64 bits do not fit JSON's numbers. */
+const seedText = z
+  .string()
+  .regex(/^\d{1,20}$/)
+  .refine((digits) => BigInt(digits) < 1n << 64n);
+
 /** Null counts as absent everywhere: the SDKs send it. */
 export const commonFields = {
   model: z.string().min(1).max(128),
@@ -15,7 +21,9 @@ export const commonFields = {
   top_p: z.number().gt(0).max(1).nullish(),
   top_k: z.int().min(0).max(1_000_000).nullish(),
   min_p: z.number().min(0).max(1).nullish(),
-  seed: z.int().nullish(),
+  seed: z
+    .union([z.int(), seedText], { error: "must be an integer, or one below 2^64 as a string" })
+    .nullish(),
   presence_penalty: z.number().min(-2).max(2).nullish(),
   frequency_penalty: z.number().min(-2).max(2).nullish(),
   logit_bias: z

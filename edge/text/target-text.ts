@@ -1,5 +1,6 @@
 /** Text in and out of one target: its tokenizer, its chat template, its limits. */
 import { Tokenizer } from "@huggingface/tokenizers";
+import { MAX_PROMPT_IDS } from "../../gpu-service/protocol/frames.ts";
 import {
   openEnvelope,
   sha256Hex,
@@ -12,7 +13,10 @@ import { type ChatTemplate, chatTemplate } from "./chat-template.ts";
 import { type TokenBytes, tokenBytes } from "./token-bytes.ts";
 
 export type TargetText = {
+  /** Its context is what the link carries at most, where the target's own is larger. */
   readonly manifest: TargetManifest;
+  /** No longer text (in UTF-16 units) fits the context, however it is cut into tokens. */
+  readonly mostCharacters: number;
   /** `special`: whether the target's own opening tokens are added. */
   encode(text: string, special: boolean): number[];
   readonly bytesOf: TokenBytes;
@@ -49,13 +53,22 @@ export function buildTargetText(
 ): TargetText {
   const codec = new Tokenizer(tokenizer, config);
   const { chat_template, special } = manifest;
+  const context = Math.min(manifest.context, MAX_PROMPT_IDS);
   return {
-    manifest,
+    manifest: { ...manifest, context },
+    mostCharacters: context * longestPiece(codec),
     encode: (text, addSpecial) =>
       text === "" && !addSpecial ? [] : codec.encode(text, { add_special_tokens: addSpecial }).ids,
     bytesOf: tokenBytes(codec, tokenizer.decoder),
     chat: chat_template === null ? undefined : chatTemplate(chat_template, special ?? {}),
   };
+}
+
+/** UTF-16 units that one token stands for at most. */
+function longestPiece(codec: Tokenizer): number {
+  let longest = 1;
+  for (const piece of codec.get_vocab().keys()) longest = Math.max(longest, piece.length);
+  return longest;
 }
 
 async function readManifest(target: string, read: ReadObject, trusted: readonly TrustedKey[]) {

@@ -4,6 +4,7 @@ import { Detokenizer } from "../../edge/text/detokenizer.ts";
 import { StopScanner } from "../../edge/text/stops.ts";
 import { buildTargetText } from "../../edge/text/target-text.ts";
 import { tokenBytes, tokenText } from "../../edge/text/token-bytes.ts";
+import { MAX_PROMPT_IDS } from "../../gpu-service/protocol/frames.ts";
 import {
   END_ID,
   START_ID,
@@ -157,5 +158,13 @@ describe("the target's text", () => {
   it("turns a template's refusal into a message", () => {
     const rendered = text.chat!([{ role: "assistant", content: "hi" }]);
     expect(rendered).toEqual({ ok: false, message: expect.stringContaining("must not be the assistant") });
+  });
+
+  it("has no more context than the link carries, and knows how long a text may be for it", () => {
+    const manifest = { ...targetManifest("0".repeat(64), 1), context: 131_072 };
+    const wide = buildTargetText(manifest, tokenizerJson, tokenizerConfig);
+    expect(wide.manifest.context).toBe(MAX_PROMPT_IDS);
+    const longest = Math.max(...[...tokenizer.get_vocab().keys()].map((piece) => piece.length));
+    expect(wide.mostCharacters).toBe(MAX_PROMPT_IDS * longest);
   });
 });

@@ -43,6 +43,8 @@ const REFUSED: [string, unknown, string?][] = [
   ["top_k", -1],
   ["min_p", 1.5],
   ["seed", 1.5],
+  ["seed", "18446744073709551616"],
+  ["seed", "-1"],
   ["presence_penalty", 3],
   ["logit_bias", { x: 1 }, "logit_bias.x"],
   ["logit_bias", { [VOCABULARY]: 1 }],
@@ -101,6 +103,12 @@ describe("requests that are refused before anything runs", () => {
     ],
     ["two prompts", () => completion({ prompt: ["a", "b"] }), 400, { param: "prompt" }],
     ["ids beyond the vocabulary", () => completion({ prompt: [VOCABULARY] }), 400, { param: "prompt" }],
+    [
+      "a text that could not fit the context however it is cut",
+      () => completion({ prompt: "a".repeat(1 << 20) }),
+      400,
+      { param: "prompt", code: "context_length_exceeded", message: expect.stringContaining("characters") },
+    ],
     [
       "a prompt beyond the context",
       () => completion({ prompt: Array(512).fill(65) }),

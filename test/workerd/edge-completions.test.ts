@@ -89,6 +89,16 @@ describe("a completion", () => {
     expect((await verifyToken(open!.token, keys, expected, Date.now() / 1000)).ok).toBe(true);
   });
 
+  it("takes a seed of 64 bits, and the one that it reported back", async () => {
+    const seedOf = async (seed: unknown) => {
+      const response = await completion({ seed }, { "x-outrider-details": "1" });
+      return ((await response.json()) as { outrider: { seed: string } }).outrider.seed;
+    };
+    expect(await seedOf("18446744073709551615")).toBe("18446744073709551615");
+    expect(await seedOf(await seedOf(-1))).toBe("18446744073709551615");
+    expect(await seedOf("007")).toBe("7");
+  });
+
   it("takes prompts as text, ids, or a list of one", async () => {
     for (const prompt of [PROMPT, encode(PROMPT), [PROMPT], [encode(PROMPT)]]) {
       const body = (await (await completion({ prompt })).json()) as { choices: { text: string }[] };

@@ -35,9 +35,10 @@ async function run() {
     const response = await ask(mine.signal);
     const figures = newFigures();
     for await (const event of events(response.body)) {
-      if (event === "[DONE]") break;
+      if (event === "[DONE]") return;
       show(JSON.parse(event), figures);
     }
+    if ($("problem").hidden) complain("The answer broke off.");
   } catch (error) {
     if (error.name !== "AbortError") complain(error.message);
   } finally {

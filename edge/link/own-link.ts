@@ -54,12 +54,14 @@ async function connect(url: string): Promise<WebSocket> {
 }
 
 function tokenFor(request: SequenceRequest, key: LinkKey): Promise<string> {
+  const iat = Math.floor(Date.now() / 1000);
   const claims = {
     aud: request.target,
     kid: key.id,
     tenant: request.tenant,
     nonce: crypto.randomUUID(),
-    exp: Math.floor(Date.now() / 1000) + MAX_TOKEN_LIFETIME_S / 2,
+    iat,
+    exp: iat + MAX_TOKEN_LIFETIME_S / 2,
   };
   return signToken(claims, key.secret);
 }

@@ -7,6 +7,8 @@
 import { z } from "zod";
 
 export const MAX_TOKEN_LIFETIME_S = 60;
+/** A token may come from a clock that is so much ahead. */
+const CLOCK_SKEW_S = 5;
 
 const claimsSchema = z.object({
   /** Who may accept it: the target id. */
@@ -14,7 +16,8 @@ const claimsSchema = z.object({
   kid: z.string(),
   tenant: z.string(),
   nonce: z.string().min(16),
-  /** Unix seconds. */
+  /** When it was made, and until when it is good. Unix seconds. */
+  iat: z.number(),
   exp: z.number(),
 });
 export type TokenClaims = z.infer<typeof claimsSchema>;
@@ -29,7 +32,10 @@ export async function signToken(claims: TokenClaims, secret: string): Promise<st
   return `${body}.${toBase64Url(new Uint8Array(mac))}`;
 }
 
-/** Checks form, key, mac, audience, tenant and expiry (not beyond 60 s ahead). Replay is the caller's to check, by nonce. */
+/**
+ * Checks form, key, mac, audience, tenant, expiry and lifetime. Replay is the caller's to check: by nonce, and by `iat`
+ * where it does not remember the nonces of an earlier time.
+ */
 export async function verifyToken(
   token: string,
   keys: readonly LinkKey[],
@@ -58,8 +64,8 @@ export async function verifyToken(
     return refuse(`token: audience ${claims.aud} is not ${expected.audience}`);
   if (claims.tenant !== expected.tenant) return refuse("token: made for another tenant");
   if (claims.exp < nowSeconds) return refuse("token: expired");
-  if (claims.exp > nowSeconds + MAX_TOKEN_LIFETIME_S + 5)
-    return refuse(`token: lives longer than ${MAX_TOKEN_LIFETIME_S} s`);
+  const lifetime = claims.exp - Math.min(claims.iat, nowSeconds + CLOCK_SKEW_S);
+  if (lifetime > MAX_TOKEN_LIFETIME_S) return refuse(`token: lives longer than ${MAX_TOKEN_LIFETIME_S} s`);
   return { ok: true, claims };
 }
 

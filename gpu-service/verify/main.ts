@@ -43,7 +43,8 @@ async function main(): Promise<void> {
   log.info({ ...info, widths, load_ms: Math.round(loadMs), step_ms: stepMs }, "target loaded and exact");
   const nonces = new NonceWindow(MAX_NONCES);
   const nowSeconds = () => Date.now() / 1000;
-  link = new Link(engine, { info, keys: config.linkKeys, nonces, nowSeconds }, metrics, log);
+  const gate = { info, keys: config.linkKeys, nonces, since: Math.floor(nowSeconds()), nowSeconds };
+  link = new Link(engine, gate, metrics, log);
   server.serve(link);
   notReady = undefined;
   log.info("ready");

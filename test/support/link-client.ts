@@ -47,8 +47,8 @@ export class LinkClient {
 
   token(tenant = "t", more: Record<string, unknown> = {}): Promise<string> {
     const exp = Math.floor(Date.now() / 1000) + 30;
-    const claims = { aud: this.#verifier.target, kid: LINK_KEY.id, tenant, nonce: crypto.randomUUID(), exp };
-    return signToken({ ...claims, ...more }, LINK_KEY.secret);
+    const claims = { aud: this.#verifier.target, kid: LINK_KEY.id, tenant, nonce: crypto.randomUUID() };
+    return signToken({ ...claims, iat: exp - 30, exp, ...more }, LINK_KEY.secret);
   }
 
   send(frame: unknown): void {

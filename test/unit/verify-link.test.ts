@@ -62,10 +62,13 @@ describe("the handshake", () => {
       { id: "new", secret: NEW_SECRET },
     ],
     nonces: new NonceWindow(10),
+    since: NOW - 10,
     nowSeconds: () => NOW,
   });
-  const token = (change: object = {}, secret = SECRET) =>
-    signToken({ aud: "m", kid: "old", tenant: "t", nonce: "n".repeat(16), exp: NOW + 30, ...change }, secret);
+  const token = (change: object = {}, secret = SECRET) => {
+    const claims = { aud: "m", kid: "old", tenant: "t", nonce: "n".repeat(16), iat: NOW, exp: NOW + 30 };
+    return signToken({ ...claims, ...change }, secret);
+  };
   const open = (token: string, change: Partial<OpenFrame> = {}): OpenFrame => ({
     type: "open",
     stream: 1,
@@ -103,6 +106,11 @@ describe("the handshake", () => {
   ])("refuses a token with %o", async (change, words) => {
     const admitted = await admitOpen(open(await token(change)), gate());
     expect(admitted).toMatchObject({ ok: false, refusal: { message: expect.stringContaining(words) } });
+  });
+  it("refuses a token of the time before it started, whose nonces it does not know", async () => {
+    const early = await admitOpen(open(await token({ iat: NOW - 11 })), gate());
+    expect(early).toMatchObject({ refusal: { code: "unauthorized", retryable: true } });
+    expect((await admitOpen(open(await token({ iat: NOW - 10 })), gate())).ok).toBe(true);
   });
   it("does not spend the nonce of an open that it refuses for its version", async () => {
     const g = gate();

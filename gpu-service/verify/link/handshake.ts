@@ -11,6 +11,8 @@ export type Gate = {
   info: EngineInfo;
   keys: readonly LinkKey[];
   nonces: NonceWindow;
+  /** Unix seconds from which on `nonces` knows every token that was used: those made earlier are refused. */
+  since: number;
   nowSeconds: () => number;
 };
 
@@ -30,7 +32,8 @@ export async function admitOpen(open: OpenFrame, gate: Gate): Promise<Admitted> 
   const expected = { audience: gate.info.target, tenant: open.tenant };
   const verified = await verifyToken(token, gate.keys, expected, gate.nowSeconds());
   if (!verified.ok) return refuse("unauthorized", verified.message);
-  const { nonce, exp } = verified.claims;
+  const { nonce, iat, exp } = verified.claims;
+  if (iat < gate.since) return refuse("unauthorized", "token: made before this verifier started", true);
   switch (gate.nonces.take(nonce, exp, gate.nowSeconds())) {
     case "replayed":
       return refuse("unauthorized", "token: used before");

@@ -4,7 +4,10 @@ import { spawn } from "node:child_process";
 const TAIL_CHARACTERS = 4_000;
 export type Outcome = { ok: boolean; output: string };
 
-/** Runs `command`; `output` is the end of what it wrote. With `show`, standard output goes to the terminal. */
+/**
+ * Runs `command`; `output` is the end of what it wrote. With `show`, standard output goes to the terminal.
+ * It does not outlive this process.
+ */
 export function run(
   command: string,
   args: readonly string[],
@@ -21,6 +24,11 @@ export function run(
     child.stdout?.on("data", keep);
     child.stderr?.on("data", keep);
     child.on("error", (error) => resolve({ ok: false, output: `${output}\n${error.message}` }));
-    child.on("close", (code) => resolve({ ok: code === 0, output }));
+    const endWithUs = () => child.kill();
+    process.on("exit", endWithUs);
+    child.on("close", (code) => {
+      process.off("exit", endWithUs);
+      resolve({ ok: code === 0, output });
+    });
   });
 }

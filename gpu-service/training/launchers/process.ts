@@ -1,4 +1,4 @@
-/** Processes that outlive us: named so that they can be found again, ended with all their children. */
+/** Other processes: named so that they can be found again, ended with all their children. */
 import { spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -37,7 +37,7 @@ export type Outcome = { code: number | null; output: string };
 
 /**
  * Runs a command in a process group of its own; every line goes to `log`, the last 20 kB come back.
- * An abort ends the whole group.
+ * An abort ends the whole group, and so does the end of this process: Ctrl-C reaches our own group only.
  */
 export async function runLogged(
   command: string,
@@ -53,6 +53,8 @@ export async function runLogged(
   const identity = child.pid === undefined ? undefined : processIdentity(child.pid);
   const stop = () => identity && void endGroup(identity, 1_000);
   options.signal.addEventListener("abort", stop);
+  const endWithUs = () => child.pid !== undefined && killGroup(child.pid);
+  process.on("exit", endWithUs);
   let output = "";
   let partial = "";
   const take = (chunk: Buffer) => {
@@ -71,6 +73,7 @@ export async function runLogged(
     child.on("close", resolve);
   });
   options.signal.removeEventListener("abort", stop);
+  process.off("exit", endWithUs);
   if (partial) options.log(partial);
   options.signal.throwIfAborted();
   return { code, output };

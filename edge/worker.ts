@@ -10,6 +10,7 @@ import kernel from "./drafting/kernel/build/draft.wasm";
 import { ownLink } from "./link/own-link.ts";
 import { inTurn } from "./link/replicas.ts";
 import { ReleaseLoader } from "./releases/loader.ts";
+import { readStoredBytes } from "./releases/stored.ts";
 import { postRetrainingJob } from "./retraining/cron.ts";
 import { loadTargetText, type TargetText } from "./text/target-text.ts";
 
@@ -59,7 +60,8 @@ function servicesOf(c: Context<AppEnv>): Services {
 /** One load shared by all requests of the isolate; a failed one is tried again by the next request. */
 function textOf(state: Isolate, env: Env, keepAlive: (work: Promise<unknown>) => void): Promise<TargetText> {
   if (state.text) return state.text;
-  const read = async (key: string) => {
+  const read = async (key: string, sha256?: string) => {
+    if (sha256 !== undefined) return readStoredBytes({ bucket: env.RELEASES, key, sha256 });
     const object = await env.RELEASES.get(key);
     return object && new Uint8Array(await object.arrayBuffer());
   };

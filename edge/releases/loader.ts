@@ -5,7 +5,8 @@
  * reason is logged and shown in the request's details. A loaded image is used only once its digest has matched.
  */
 import { type DraftManifest, draftObjectKey } from "../../gpu-service/protocol/manifest.ts";
-import { type DraftEngine, DraftMemory, digestStreamHasher, loadDraft } from "../drafting/model/index.ts";
+import { DraftEngine, DraftMemory, digestStreamHasher, loadDraft } from "../drafting/model/index.ts";
+import { readStored } from "./stored.ts";
 import { type ReleaseSource, readManifest, wantedRelease } from "./wanted.ts";
 
 export type Release = { readonly id: string; readonly engine: DraftEngine };
@@ -29,8 +30,8 @@ export class ReleaseLoader {
   #looking: Promise<void> | undefined;
 
   /** `kernel`: the compiled draft.wasm. Made once per isolate. */
-  constructor(kernel: WebAssembly.Module) {
-    this.#memory = new DraftMemory(kernel, MEMORY_LIMIT_BYTES);
+  constructor(kernel: WebAssembly.Module, limitBytes = MEMORY_LIMIT_BYTES) {
+    this.#memory = new DraftMemory(kernel, limitBytes);
   }
 
   get release(): Release | undefined {
@@ -77,17 +78,17 @@ export class ReleaseLoader {
   /** Loads beside the present release where memory allows, otherwise over it; a failure brings the old one back. */
   async #replace(source: ReleaseSource, manifest: DraftManifest, manifestSha256: string): Promise<void> {
     const before = this.#loaded;
-    let engine = await this.#load(source, manifest);
+    let engine: DraftEngine | "no_memory" | Error = await this.#load(source, manifest);
     if (engine === "no_memory" && before) {
       before.engine.close();
       this.#loaded = undefined;
-      engine = await this.#load(source, manifest).catch(async (error: unknown) => {
+      engine = await this.#load(source, manifest).catch((error: Error) => error);
+      if (!(engine instanceof DraftEngine))
         await this.#restore(source, before.manifest, before.manifestSha256);
-        throw error;
-      });
     }
+    if (engine instanceof Error) throw engine;
     if (engine === "no_memory")
-      throw new Error(`release ${manifest.id}: does not fit ${MEMORY_LIMIT_BYTES} bytes`);
+      throw new Error(`release ${manifest.id}: does not fit ${this.#memory.limitBytes} bytes`);
     this.#loaded = { manifest, manifestSha256, engine };
     before?.engine.close();
   }
@@ -99,11 +100,13 @@ export class ReleaseLoader {
 
   async #load(source: ReleaseSource, manifest: DraftManifest): Promise<DraftEngine | "no_memory"> {
     const key = draftObjectKey(manifest.id, "model.draft");
-    const object = await source.bucket.get(key);
-    if (!object) throw new Error(`${key}: no such object in the releases bucket`);
     const file = manifest.files["model.draft"];
     const poolPositions = file.bytes > BIG_IMAGE_BYTES ? POOL_POSITIONS.big : POOL_POSITIONS.small;
-    const result = await loadDraft(this.#memory, object.body, file, digestStreamHasher, { poolPositions });
+    const result = await readStored(
+      { bucket: source.bucket, key, sha256: file.sha256 },
+      (body) => loadDraft(this.#memory, body, file, digestStreamHasher, { poolPositions }),
+      (loaded) => loaded.ok || loaded.error.code === "no_memory",
+    );
     if (result.ok) return result.engine;
     if (result.error.code === "no_memory") return "no_memory";
     throw new Error(`${key}: ${result.error.message}`);

@@ -24,8 +24,8 @@ export type TargetText = {
   readonly chat: ChatTemplate | undefined;
 };
 
-/** Where the assets come from: the bytes under a key, or null. */
-export type ReadObject = (key: string) => Promise<Uint8Array<ArrayBuffer> | null>;
+/** Where the assets come from: the bytes under a key, or null. `sha256`: the digest that they must have, if known. */
+export type ReadObject = (key: string, sha256?: string) => Promise<Uint8Array<ArrayBuffer> | null>;
 
 /** Loads and checks a target's assets. Throws an Error that names the object at fault. */
 export async function loadTargetText(
@@ -35,7 +35,7 @@ export async function loadTargetText(
 ): Promise<TargetText> {
   const manifest = await readManifest(target, read, trusted);
   const key = targetObjectKey(target, "tokenizer.json");
-  const bytes = await mustRead(read, key);
+  const bytes = await mustRead(read, key, manifest.tokenizer_sha256);
   const digest = await sha256Hex(bytes);
   if (digest !== manifest.tokenizer_sha256) {
     throw new Error(`${key}: sha256 is ${digest}, the manifest says ${manifest.tokenizer_sha256}`);
@@ -80,8 +80,8 @@ async function readManifest(target: string, read: ReadObject, trusted: readonly 
   return opened.value;
 }
 
-async function mustRead(read: ReadObject, key: string) {
-  const bytes = await read(key);
+async function mustRead(read: ReadObject, key: string, sha256?: string) {
+  const bytes = await read(key, sha256);
   if (!bytes) throw new Error(`${key}: no such object in the releases bucket`);
   return bytes;
 }

@@ -1,13 +1,9 @@
 import { afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
-import {
-  type DraftManifest,
-  draftObjectKey,
-  sealEnvelope,
-  sha256Hex,
-} from "../../gpu-service/protocol/manifest.ts";
-import { tokenizerJson, VOCABULARY } from "../support/byte-tokenizer.ts";
+import { sealEnvelope } from "../../gpu-service/protocol/manifest.ts";
+import { VOCABULARY } from "../support/byte-tokenizer.ts";
 import { oracleDraft } from "../support/oracle-draft.ts";
 import { ScriptedVerifier } from "../support/scripted-verifier.ts";
+import { nextByte, nextId, putRelease, type ReleaseChanges } from "./releases.ts";
 import {
   ADMIN_SECRET,
   call,
@@ -17,12 +13,7 @@ import {
   routeLinksTo,
   TARGET,
   testKeys,
-  toBytes,
 } from "./support.ts";
-
-/** A walk through all 256 bytes that repeats nothing, so that lookup has nothing to say. */
-const nextByte = (id: number): number => (id * 5 + 7) & 255;
-const nextId = (id: number): number => (id < 256 ? nextByte(id) : id);
 
 let key: string;
 let now: number;
@@ -46,38 +37,9 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-type Changes = { image?: Uint8Array; manifest?: Partial<DraftManifest>; payload?: (text: string) => string };
-
 /** Publishes a release and makes it the channel's current one. */
-async function publish(id: string, { image, manifest, payload }: Changes = {}): Promise<void> {
-  const good = Uint8Array.from(oracleDraft(VOCABULARY, nextId));
-  const tokenizer = toBytes(JSON.stringify(tokenizerJson));
-  const text = JSON.stringify({
-    format_version: 1,
-    kind: "draft",
-    id,
-    target: TARGET,
-    created: "2026-11-24T00:00:00Z",
-    files: {
-      "model.draft": { sha256: await sha256Hex(good), bytes: good.length },
-      "tokenizer.json": { sha256: await sha256Hex(tokenizer), bytes: tokenizer.length },
-    },
-    tokenizer_sha256: await sha256Hex(tokenizer),
-    vocab_size: VOCABULARY,
-    head_rows: VOCABULARY,
-    context: 256,
-    quantisation: "int8",
-    memory_bytes: good.length,
-    lineage: { recipe: "oracle", parent: null },
-    acceptance: {},
-    ...manifest,
-  });
-  const sealed = await sealEnvelope("manifest", text, "test", testKeys.privateKey);
-  const envelope = toBytes(JSON.stringify({ ...sealed, payload: payload ? payload(text) : text }));
-  const { env } = await import("./support.ts");
-  await env.RELEASES.put(draftObjectKey(id, "model.draft"), image ?? good);
-  await env.RELEASES.put(draftObjectKey(id, "manifest.json"), envelope);
-  const current = { release: id, manifest_sha256: await sha256Hex(envelope) };
+async function publish(id: string, changes: ReleaseChanges = {}): Promise<void> {
+  const current = await putRelease(id, changes);
   const record = { target: TARGET, sequence: sequence + 1, current, canary: null, previous: null };
   const body = await sealEnvelope("channel", JSON.stringify(record), "test", testKeys.privateKey);
   const headers = { "if-match": `"${sequence}"` };
@@ -138,7 +100,7 @@ it("swaps to the next release without a restart", async () => {
   expect(accepted.model).toBeGreaterThan(20);
 });
 
-const BROKEN: [string, Changes, RegExp][] = [
+const BROKEN: [string, ReleaseChanges, RegExp][] = [
   ["weights that do not match their digest", { image: flipped() }, /sha256/],
   ["weights that are cut short", { image: oracleDraft(VOCABULARY, nextId).slice(0, 4096) }, /4096|bytes/],
   ["a manifest for another target", { manifest: { target: "another" } }, /not made for/],

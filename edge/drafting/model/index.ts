@@ -10,7 +10,7 @@
  *   sequence.close();
  */
 export { digestStreamHasher, type Hasher } from "./digest.ts";
-export { DEFAULT_OPTIONS, type DraftEngine, type EngineOptions, type NoMemory } from "./engine.ts";
+export { DEFAULT_OPTIONS, DraftEngine, type EngineOptions, type NoMemory } from "./engine.ts";
 export type { ImageHeader } from "./header.ts";
 export { type ImageResult, parseImage } from "./image.ts";
 export type { ImageError, ImageErrorCode } from "./image-checks.ts";

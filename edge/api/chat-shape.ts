@@ -1,11 +1,13 @@
 /** Answers of `/v1/chat/completions`: a message, or deltas of one, role first. */
 import type { CommittedToken, FinishReason } from "../completion/commit.ts";
-import { type TokenBytes, tokenText } from "../text/token-bytes.ts";
+import type { TargetText } from "../text/target-text.ts";
 import type { Shape } from "./shape.ts";
 
-export function chatShape(bytesOf: TokenBytes, withLogprobs: boolean): Shape {
+type Tokens = Pick<TargetText, "bytesOf" | "nameOf">;
+
+export function chatShape(text: Tokens, withLogprobs: boolean): Shape {
   const logprobs = (tokens: readonly CommittedToken[]) =>
-    withLogprobs ? { content: tokens.map((token) => chatLogprob(token, bytesOf)), refusal: null } : null;
+    withLogprobs ? { content: tokens.map((token) => chatLogprob(token, text)), refusal: null } : null;
   const delta = (delta: object, tokens: readonly CommittedToken[], finish_reason: FinishReason | null) => ({
     index: 0,
     delta,
@@ -28,10 +30,10 @@ export function chatShape(bytesOf: TokenBytes, withLogprobs: boolean): Shape {
   };
 }
 
-function chatLogprob({ id, logprob }: CommittedToken, bytesOf: TokenBytes) {
+function chatLogprob({ id, logprob }: CommittedToken, { bytesOf, nameOf }: Tokens) {
   const entry = (tokenId: number, value: number) => {
     const bytes = bytesOf(tokenId);
-    return { token: tokenText(bytes), logprob: value, bytes: Array.from(bytes) };
+    return { token: nameOf(tokenId), logprob: value, bytes: bytes.length > 0 ? Array.from(bytes) : null };
   };
   return {
     ...entry(id, logprob?.logprob ?? 0),

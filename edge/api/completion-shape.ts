@@ -1,13 +1,13 @@
 /** Answers of `/v1/completions`: `text`, and logprobs in the legacy form. */
 import type { CommittedToken, FinishReason } from "../completion/commit.ts";
-import { type TokenBytes, tokenText } from "../text/token-bytes.ts";
+import type { TokenNames } from "../text/token-bytes.ts";
 import type { Piece, Shape } from "./shape.ts";
 
-export function completionShape(bytesOf: TokenBytes, withLogprobs: boolean): Shape {
+export function completionShape(nameOf: TokenNames, withLogprobs: boolean): Shape {
   const choice = ({ text, tokens }: Piece, finish_reason: FinishReason | null) => ({
     index: 0,
     text,
-    logprobs: withLogprobs ? legacyLogprobs(tokens, bytesOf) : null,
+    logprobs: withLogprobs ? legacyLogprobs(tokens, nameOf) : null,
     finish_reason,
   });
   return {
@@ -22,13 +22,12 @@ export function completionShape(bytesOf: TokenBytes, withLogprobs: boolean): Sha
 }
 
 /** `text_offset` counts from the beginning of the completion, in UTF-16 units. */
-function legacyLogprobs(tokens: readonly CommittedToken[], bytesOf: TokenBytes) {
-  const textOf = (id: number) => tokenText(bytesOf(id));
+function legacyLogprobs(tokens: readonly CommittedToken[], nameOf: TokenNames) {
   return {
-    tokens: tokens.map(({ id }) => textOf(id)),
+    tokens: tokens.map(({ id }) => nameOf(id)),
     token_logprobs: tokens.map(({ logprob }) => logprob?.logprob ?? 0),
     top_logprobs: tokens.map(({ logprob }) =>
-      Object.fromEntries((logprob?.top ?? []).map(([id, value]) => [textOf(id), value])),
+      Object.fromEntries((logprob?.top ?? []).map(([id, value]) => [nameOf(id), value])),
     ),
     text_offset: tokens.map(({ offset }) => offset),
   };

@@ -22,7 +22,7 @@ export async function createCompletion(c: AppContext): Promise<Response> {
   const text = await targetText(c, request.model);
   const prompt = promptIds(request, text);
   const maxTokens = maxTokensOf(request, roomFor(prompt, text, "prompt"));
-  const shape = completionShape(text.bytesOf, request.logprobs != null);
+  const shape = completionShape(text.nameOf, request.logprobs != null);
   return answer(c, { request, text, prompt, maxTokens, logprobs: request.logprobs ?? undefined, shape });
 }
 
@@ -32,7 +32,7 @@ export async function createChatCompletion(c: AppContext): Promise<Response> {
   const prompt = chatPromptIds(request, text);
   const maxTokens = chatMaxTokensOf(request, roomFor(prompt, text, "messages"));
   const logprobs = chatLogprobsOf(request);
-  const shape = chatShape(text.bytesOf, logprobs !== undefined);
+  const shape = chatShape(text, logprobs !== undefined);
   return answer(c, { request, text, prompt, maxTokens, logprobs, shape });
 }
 

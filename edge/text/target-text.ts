@@ -10,7 +10,7 @@ import {
   targetObjectKey,
 } from "../../gpu-service/protocol/manifest.ts";
 import { type ChatTemplate, chatTemplate } from "./chat-template.ts";
-import { type TokenBytes, tokenBytes } from "./token-bytes.ts";
+import { type TokenBytes, type TokenNames, tokenBytes, tokenNames } from "./token-bytes.ts";
 
 export type TargetText = {
   /** Its context is what the link carries at most, where the target's own is larger. */
@@ -20,6 +20,7 @@ export type TargetText = {
   /** `special`: whether the target's own opening tokens are added. */
   encode(text: string, special: boolean): number[];
   readonly bytesOf: TokenBytes;
+  readonly nameOf: TokenNames;
   /** Absent where the model has no chat form. */
   readonly chat: ChatTemplate | undefined;
 };
@@ -54,12 +55,14 @@ export function buildTargetText(
   const codec = new Tokenizer(tokenizer, config);
   const { chat_template, special } = manifest;
   const context = Math.min(manifest.context, MAX_PROMPT_IDS);
+  const bytesOf = tokenBytes(codec, tokenizer.decoder);
   return {
     manifest: { ...manifest, context },
     mostCharacters: context * longestPiece(codec),
     encode: (text, addSpecial) =>
       text === "" && !addSpecial ? [] : codec.encode(text, { add_special_tokens: addSpecial }).ids,
-    bytesOf: tokenBytes(codec, tokenizer.decoder),
+    bytesOf,
+    nameOf: tokenNames(codec, bytesOf),
     chat: chat_template === null ? undefined : chatTemplate(chat_template, special ?? {}),
   };
 }

@@ -71,7 +71,19 @@ function sentencePieceBytes(piece: string): Uint8Array {
     : Uint8Array.of(Number.parseInt(byte, 16));
 }
 
-/** A token as logprobs show it: its text, or `bytes:\xNN…` where it is not whole characters. */
+/** A token as logprobs show it. */
+export type TokenNames = (id: number) => string;
+
+/** A special token, which has no text, goes by its own name: several may be likely at one position. */
+export function tokenNames(tokenizer: Tokenizer, bytesOf: TokenBytes): TokenNames {
+  const added = tokenizer.get_added_tokens_decoder();
+  return (id) => {
+    const token = added.get(id);
+    return token?.special ? token.content : tokenText(bytesOf(id));
+  };
+}
+
+/** Its text, or `bytes:\xNN…` where it is not whole characters. */
 export function tokenText(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);

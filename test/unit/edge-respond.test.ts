@@ -4,7 +4,7 @@ import { type Answer, respondStream } from "../../edge/api/respond.ts";
 import type { CompletionEvent } from "../../edge/completion/job.ts";
 
 const answer: Answer = {
-  shape: completionShape((id) => Uint8Array.of(id), false),
+  shape: completionShape(String, false),
   model: "m",
   includeUsage: false,
   details: undefined,

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Detokenizer } from "../../edge/text/detokenizer.ts";
 import { StopScanner } from "../../edge/text/stops.ts";
 import { buildTargetText } from "../../edge/text/target-text.ts";
-import { tokenBytes, tokenText } from "../../edge/text/token-bytes.ts";
+import { tokenBytes, tokenNames, tokenText } from "../../edge/text/token-bytes.ts";
 import { MAX_PROMPT_IDS } from "../../gpu-service/protocol/frames.ts";
 import {
   END_ID,
@@ -67,6 +67,13 @@ describe("incremental detokenizing", () => {
   it("names what is not whole characters in logprobs", () => {
     expect(tokenText(Uint8Array.of(0xf0, 0x9f))).toBe("bytes:\\xf0\\x9f");
     expect(tokenText(Uint8Array.of(0xc3, 0xa9))).toBe("é");
+  });
+
+  it("calls special tokens by their names in logprobs", () => {
+    const nameOf = tokenNames(tokenizer, bytesOf);
+    expect([...encode("he"), END_ID, START_ID, 0xe9].map(nameOf)).toEqual([
+      ...["he", "<|end|>", "<|start|>", "bytes:\\xe9"],
+    ]);
   });
 
   it("reads SentencePiece pieces", () => {

@@ -70,9 +70,11 @@ def test_decoding_with_a_cache_equals_the_whole_pass(name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"model_type": "gpt2"}, "model_type"),
+        ({"model_type": "gpt2"}, "only LlamaForCausalLM"),
         ({"attention_bias": True}, "attention_bias"),
         ({"hidden_act": "gelu"}, "hidden_act"),
+        ({"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config"),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "yarn"),
         ({"hidden_size": None}, "hidden_size"),
         ({"intermediate_size": 128}, "gate_proj"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from checkpoints.errors import CheckpointError
+from checkpoints.hugging_face_config import llama_config
+from checkpoints.llama import Llama3Scaling
+from checkpoints.llama import LlamaConfig as ConvertedConfig
 from trainer.errors import TrainerError
 from trainer.folders import write_text
 from trainer.llama import Llama, LlamaConfig
@@ -35,54 +40,37 @@ def read_config(folder: Path) -> LlamaConfig:
         raise TrainerError(f"{folder} is no Hugging Face folder: {CONFIG_FILE} is missing") from None
     except json.JSONDecodeError as error:
         raise TrainerError(f"{path} is not JSON: {error}") from None
-    return parse_config(raw, str(path))
+    return parse_config(raw, str(folder))
 
 
 def parse_config(raw: dict[str, Any], where: str) -> LlamaConfig:
-    if raw.get("model_type") != "llama":
-        raise TrainerError(f"{where}: model_type is {raw.get('model_type')!r}; only Llama-family models are supported")
-    for key in ("attention_bias", "mlp_bias"):
-        if raw.get(key):
-            raise TrainerError(f"{where}: {key} is set; biases are not supported")
-    if raw.get("hidden_act", "silu") != "silu":
-        raise TrainerError(f"{where}: hidden_act is {raw['hidden_act']!r}; only 'silu' is supported")
+    """As the verifier's converter reads it, and our extension, the short head. Rows that pad the vocabulary count."""
     try:
-        hidden, heads = int(raw["hidden_size"]), int(raw["num_attention_heads"])
-        return LlamaConfig(
-            layers=int(raw["num_hidden_layers"]),
-            hidden=hidden,
-            heads=heads,
-            kv_heads=int(raw.get("num_key_value_heads") or heads),
-            head_dim=int(raw.get("head_dim") or hidden // heads),
-            ffn=int(raw["intermediate_size"]),
-            vocab=int(raw["vocab_size"]),
-            context=int(raw.get("max_position_embeddings", 2048)),
-            rope=parse_rope(raw, where),
-            norm_eps=float(raw.get("rms_norm_eps", 1e-6)),
-            tied=bool(raw.get("tie_word_embeddings", False)),
-            head_rows=raw.get("short_head_rows"),
-        )
-    except KeyError as error:
-        raise TrainerError(f"{where}: {error.args[0]} is missing") from None
+        shape, vocab = llama_config(where, raw, {})
+    except CheckpointError as error:
+        raise TrainerError(str(error)) from None
+    return replace(config_of(shape), vocab=vocab, head_rows=raw.get("short_head_rows"))
 
 
-def parse_rope(raw: dict[str, Any], where: str) -> Rope:
-    """Both spellings: transformers 5 (`rope_parameters`) and before (`rope_theta`, `rope_scaling`)."""
-    own = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
-    theta = float(own.get("rope_theta") or raw.get("rope_theta") or 10_000.0)
-    kind = own.get("rope_type") or own.get("type") or "default"
-    if kind == "default":
-        return Rope(theta)
-    if kind != "llama3":
-        raise TrainerError(f"{where}: rope type {kind!r} is not supported; only 'default' and 'llama3' are")
-    return Rope(
-        theta,
-        RopeScaling(
-            factor=float(own["factor"]),
-            low_freq_factor=float(own["low_freq_factor"]),
-            high_freq_factor=float(own["high_freq_factor"]),
-            original_context=int(own["original_max_position_embeddings"]),
-        ),
+def config_of(shape: ConvertedConfig) -> LlamaConfig:
+    """The converter's description of a shape as ours. TrainerError for positions that training cannot represent."""
+    scaling = None
+    if shape.rope.scaling is not None:
+        if not isinstance(shape.rope.scaling, Llama3Scaling):
+            raise TrainerError("rotary factors that are listed one by one cannot be trained from; take the original")
+        scaling = RopeScaling(**vars(shape.rope.scaling))
+    return LlamaConfig(
+        layers=shape.layers,
+        hidden=shape.hidden,
+        heads=shape.heads,
+        kv_heads=shape.kv_heads,
+        head_dim=shape.head_dim,
+        ffn=shape.ffn,
+        vocab=shape.vocab_size,
+        context=shape.context,
+        rope=Rope(shape.rope.theta, scaling),
+        norm_eps=shape.norm_eps,
+        tied=shape.tied,
     )
 
 

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from trainer.checkpoint import write_model
+from trainer.checkpoint import config_of, write_model
 from trainer.errors import TrainerError
 from trainer.folders import write_bytes
-from trainer.llama import Llama, LlamaConfig
+from trainer.llama import Llama
 from trainer.progress import Progress
-from trainer.rope import Rope, RopeScaling
 from trainer.vocabulary import CHAT_TEMPLATE_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def write_folder(checkpoint: LlamaCheckpoint, folder: Path, progress: Progress) 
 
 def model_of(checkpoint: LlamaCheckpoint, progress: Progress | None = None) -> Llama:
     """The same weights, in float32."""
-    model = Llama(config_of(checkpoint))
+    model = Llama(config_of(checkpoint.config))
     weights = model.state_dict()
     for index, name in enumerate(weights):
         theirs = name if name.startswith("lm_head") else f"model.{name}"
@@ -60,28 +59,6 @@ def model_of(checkpoint: LlamaCheckpoint, progress: Progress | None = None) -> L
         if progress:
             progress.step(index + 1, len(weights))
     return model.eval()
-
-
-def config_of(checkpoint: LlamaCheckpoint) -> LlamaConfig:
-    c = checkpoint.config
-    scaling = None
-    if c.rope.scaling is not None:
-        if not hasattr(c.rope.scaling, "factor"):
-            raise TrainerError("rotary factors that are listed one by one cannot be trained from; take the original")
-        scaling = RopeScaling(**vars(c.rope.scaling))
-    return LlamaConfig(
-        layers=c.layers,
-        hidden=c.hidden,
-        heads=c.heads,
-        kv_heads=c.kv_heads,
-        head_dim=c.head_dim,
-        ffn=c.ffn,
-        vocab=c.vocab_size,
-        context=c.context,
-        rope=Rope(c.rope.theta, scaling),
-        norm_eps=c.norm_eps,
-        tied=c.tied,
-    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

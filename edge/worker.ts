@@ -21,8 +21,11 @@ type Isolate = {
   config: Config;
   releases: ReleaseLoader;
   keyCache: ConstructorParameters<typeof ApiKeys>[1];
-  text: Promise<TargetText> | undefined;
+  text: TextLoad | undefined;
 };
+type TextLoad = { text: Promise<TargetText>; isLoaded: boolean; giveUpAt: number };
+/** A load that takes longer was part of a request that the runtime has ended: it will never settle. */
+const TEXT_LOAD_TIMEOUT_MS = 30_000;
 let isolate: Isolate | undefined;
 
 function isolateFor(env: Env): Isolate {
@@ -59,19 +62,23 @@ function servicesOf(c: Context<AppEnv>): Services {
 
 /** One load shared by all requests of the isolate; a failed one is tried again by the next request. */
 function textOf(state: Isolate, env: Env, keepAlive: (work: Promise<unknown>) => void): Promise<TargetText> {
-  if (state.text) return state.text;
+  const known = state.text;
+  if (known && (known.isLoaded || Date.now() < known.giveUpAt)) return known.text;
   const read = async (key: string, sha256?: string) => {
     if (sha256 !== undefined) return readStoredBytes({ bucket: env.RELEASES, key, sha256 });
     const object = await env.RELEASES.get(key);
     return object && new Uint8Array(await object.arrayBuffer());
   };
   const text = loadTargetText(state.config.target, read, state.config.trustedKeys);
-  state.text = text;
-  keepAlive(
-    text.catch(() => {
-      state.text = undefined;
-    }),
-  );
+  const load = { text, isLoaded: false, giveUpAt: Date.now() + TEXT_LOAD_TIMEOUT_MS };
+  state.text = load;
+  const loaded = () => {
+    load.isLoaded = true;
+  };
+  const failed = () => {
+    if (state.text === load) state.text = undefined;
+  };
+  keepAlive(text.then(loaded, failed));
   return text;
 }
 

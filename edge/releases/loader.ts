@@ -13,6 +13,8 @@ export type Release = { readonly id: string; readonly engine: DraftEngine };
 /** What a request is told: the release it began with, or why there is none. */
 export type DraftState = { release: string | null; note: string | null };
 const LOOK_INTERVAL_MS = 5_000;
+/** A look that takes longer was part of a request that the runtime has ended: it will never settle. */
+const LOOK_TIMEOUT_MS = 60_000;
 /** A release that could not be loaded is tried again after this. */
 const RETRY_INTERVAL_MS = 60_000;
 /** Most linear memory for drafts: an isolate has 128 MB for everything. */
@@ -28,6 +30,7 @@ export class ReleaseLoader {
   #failed: { manifestSha256: string; retryAt: number } | undefined;
   #lookAgainAt = 0;
   #looking: Promise<void> | undefined;
+  #giveUpAt = 0;
 
   /** `kernel`: the compiled draft.wasm. Made once per isolate. */
   constructor(kernel: WebAssembly.Module, limitBytes = MEMORY_LIMIT_BYTES) {
@@ -46,15 +49,17 @@ export class ReleaseLoader {
 
   /** Looks at the channel if the last look is old. The promise never rejects; it must outlive the request. */
   look(source: ReleaseSource): Promise<void> {
-    if (this.#looking) return this.#looking;
+    if (this.#looking && Date.now() < this.#giveUpAt) return this.#looking;
     if (Date.now() < this.#lookAgainAt) return Promise.resolve();
     this.#lookAgainAt = Date.now() + LOOK_INTERVAL_MS;
-    this.#looking = this.#refresh(source)
+    this.#giveUpAt = Date.now() + LOOK_TIMEOUT_MS;
+    const looking = this.#refresh(source)
       .catch((error: unknown) => this.#tell(error instanceof Error ? error.message : String(error)))
       .finally(() => {
-        this.#looking = undefined;
+        if (this.#looking === looking) this.#looking = undefined;
       });
-    return this.#looking;
+    this.#looking = looking;
+    return looking;
   }
 
   async #refresh(source: ReleaseSource): Promise<void> {
@@ -89,8 +94,9 @@ export class ReleaseLoader {
     if (engine instanceof Error) throw engine;
     if (engine === "no_memory")
       throw new Error(`release ${manifest.id}: does not fit ${this.#memory.limitBytes} bytes`);
+    const last = this.#loaded;
     this.#loaded = { manifest, manifestSha256, engine };
-    before?.engine.close();
+    last?.engine.close();
   }
 
   async #restore(source: ReleaseSource, manifest: DraftManifest, manifestSha256: string): Promise<void> {

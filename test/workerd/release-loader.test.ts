@@ -190,3 +190,13 @@ it("keeps the release it has where the new one is too big for any place", async 
   );
   expect(loader.state.release).toBe("fits");
 });
+
+it("begins anew where a look never ends, because its request was ended", async () => {
+  const { source } = await sourceOf("after-a-lost-look");
+  const loader = new ReleaseLoader(kernel);
+  void look(loader, { ...source, target: () => new Promise(() => {}) });
+  expect(loader.look(source)).toBe(loader.look(source));
+  expect(loader.release).toBeUndefined();
+  await look(loader, source);
+  expect(loader.release?.id).toBe("after-a-lost-look");
+});

@@ -53,3 +53,19 @@ export function tickCrons(
   timer.unref();
   return { stop: () => clearInterval(timer) };
 }
+
+/** Has the worker handle a tick of its schedule; says how that went. */
+export async function fireCron(
+  address: string,
+  cron: string,
+  at: Date,
+  say: (line: string) => void,
+): Promise<void> {
+  const url = `${address}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent(cron)}&time=${at.getTime()}`;
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(60_000) });
+    say(`cron ${cron}: ${response.ok ? "done" : `answered ${response.status}`}`);
+  } catch (error) {
+    say(`cron ${cron}: ${error instanceof Error ? error.message : error}`);
+  }
+}

@@ -7,7 +7,7 @@ import type { PublishingConfig } from "../../gpu-service/training/config.ts";
 import { openPublisher } from "../../gpu-service/training/publish/publisher.ts";
 import { openSigningKeys } from "../../gpu-service/training/publish/signing-keys.ts";
 import { buildKernel } from "../build/kernel.ts";
-import { readCrons, tickCrons } from "./cron.ts";
+import { fireCron, readCrons, tickCrons } from "./cron.ts";
 import { openDevelopmentKey } from "./development-key.ts";
 import { loadDraft } from "./draft.ts";
 import { applyMigrations, readWranglerToml, workerCommand } from "./edge.ts";
@@ -146,15 +146,5 @@ async function publish(
     if (promoted) say(`draft ${id} signed and published`);
   } finally {
     publisher.close();
-  }
-}
-
-async function fireCron(address: string, cron: string, at: Date, say: (line: string) => void): Promise<void> {
-  const url = `${address}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent(cron)}&time=${at.getTime()}`;
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(60_000) });
-    say(`cron ${cron}: ${response.ok ? "done" : `answered ${response.status}`}`);
-  } catch (error) {
-    say(`cron ${cron}: ${error instanceof Error ? error.message : error}`);
   }
 }

@@ -9,12 +9,10 @@ import { loadModel, type OnnxModel } from "../../gpu-service/verify/engines/onnx
 import { openTarget } from "../../gpu-service/verify/engines/onnx/target.ts";
 import type { Cache } from "../../gpu-service/verify/scheduler/model.ts";
 import { ensureDefaultModel } from "../models/default-model.ts";
-import type { Format } from "../models/pins.ts";
+import { DEFAULT_FORMAT, FORMATS } from "../models/pins.ts";
 import { openDataFolder } from "../start/paths.ts";
 import { median, type Row, round } from "./result.ts";
 
-const FORMATS: Format[] = ["fp32", "int8", "int4"];
-const DEFAULT_FORMAT = "int8";
 const WIDTHS = [1, 2, 4, 8];
 const ROWS_PER_SEQUENCE = [1, 2, 4, 8];
 const PAST = 256;
@@ -29,7 +27,7 @@ export async function benchVerifier(
   { quick }: { quick: boolean },
   say: (line: string) => void,
 ): Promise<{ rows: Row[]; summary: Record<string, Row> }> {
-  const formats = quick ? [DEFAULT_FORMAT as Format] : FORMATS;
+  const formats = quick ? ([DEFAULT_FORMAT] as const) : FORMATS;
   const folder = await ensureDefaultModel(openDataFolder(), formats, say);
   const rows: Row[] = [];
   const summary: Record<string, Row> = {};

@@ -1,8 +1,8 @@
-/** The recipes that this service ships: one file each, asked for by name. */
+/** The recipes of a folder: one JSON file each, asked for by name. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
-const FILE = /^([a-z0-9][a-z0-9-]{0,63})\.(toml|json|yaml)$/;
+const FILE = /^([a-z0-9][a-z0-9-]{0,63})\.json$/;
 
 export class Recipes {
   readonly #paths: ReadonlyMap<string, string>;

@@ -10,6 +10,7 @@ import { build } from "esbuild";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { randomImage } from "../../test/support/draft-image.ts";
 import { buildKernel, compile, KERNEL_BUILD } from "../build/kernel.ts";
+import { STREAMS } from "./kernel/delay.ts";
 import { BENCH_SHAPES, type BenchShape } from "./kernel/shapes.ts";
 import type { Command, Loaded } from "./kernel/worker.ts";
 import { median, type Result, type Row, round } from "./result.ts";
@@ -37,7 +38,7 @@ export async function benchKernel(
       say(JSON.stringify(row));
       rows.push(row);
     }
-    return { rows, summary: against ? { all: { worst_ratio_to_prototype: worstRatio(rows) } } : {} };
+    return { rows, summary: { all: summaryOf(rows) } };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -120,6 +121,7 @@ async function measureShape(
     const file = { bytes: image.length, sha256: createHash("sha256").update(image).digest("hex") };
     const { loadMs, memoryBytes } = await send<Loaded>({ do: "load", shape, file });
     const speeds = await measureSpeeds(send, shape, rounds, withPrototype);
+    const delay = shape.name === "default" && shape.bits === 8 ? await addedDelay(send, rounds) : undefined;
     const hints = [];
     for (const prompt of PROMPTS) hints.push([prompt, await firstHint(send, prompt, rounds)] as const);
     return {
@@ -129,6 +131,7 @@ async function measureShape(
       memory_bytes: memoryBytes,
       load_ms: round(loadMs, 0),
       first_hint_ms: Object.fromEntries(hints),
+      ...(delay && { token_delay_p99_ms: delay }),
     };
   } finally {
     await miniflare.dispose();
@@ -142,6 +145,8 @@ async function measureSpeeds(send: Send, shape: BenchShape, rounds: number, with
   const figures = new Map<string, number[]>();
   // The first round warms the compiler up and is not counted.
   for (let n = 0; n <= rounds; n++) {
+    const byToken = await send<number>({ do: "token by token", ms: 60 });
+    if (n > 0) figures.set("by_token_tok_s", [...(figures.get("by_token_tok_s") ?? []), byToken]);
     for (const work of ["draft", "prefill"] as const) {
       for (const engine of n % 2 === 0 ? engines : engines.toReversed()) {
         const figure = await send<number>({ do: work, engine, ms: 60 });
@@ -160,10 +165,39 @@ async function firstHint(send: Send, prompt: number, rounds: number): Promise<nu
   return round(median(times), 1);
 }
 
-function worstRatio(rows: readonly Row[]): number {
-  const ratios = rows.flatMap((row) => [
-    Number(row.draft_tok_s) / Number(row.prototype_draft_tok_s),
-    Number(row.prefill_tok_s) / Number(row.prototype_prefill_tok_s),
-  ]);
-  return round(Math.min(...ratios), 3);
+/** 16 streams, drafts off and on in turns: the 99th percentile of a token's delay, medians over rounds. */
+async function addedDelay(send: Send, rounds: number): Promise<{ off: number; on: number }> {
+  const off: number[] = [];
+  const on: number[] = [];
+  for (let n = 0; n < Math.min(rounds - 1, 5); n++) {
+    off.push(await delayP99(send, false));
+    on.push(await delayP99(send, true));
+  }
+  return { off: round(median(off), 1), on: round(median(on), 1) };
+}
+
+async function delayP99(send: Send, drafts: boolean): Promise<number> {
+  const streams = Array.from({ length: STREAMS }, (_, stream) =>
+    send<number[]>({ do: "token delays", drafts, stream }),
+  );
+  const delays = (await Promise.all(streams)).flat().sort((a, b) => a - b);
+  return delays[Math.floor(delays.length * 0.99)]!;
+}
+
+function summaryOf(rows: readonly Row[]): Record<string, number> {
+  const ratio = (top: string, bottom: string) => rows.map((row) => Number(row[top]) / Number(row[bottom]));
+  const toPrototype = [
+    ...ratio("draft_tok_s", "prototype_draft_tok_s"),
+    ...ratio("prefill_tok_s", "prototype_prefill_tok_s"),
+  ];
+  const delay = rows
+    .map((row) => row.token_delay_p99_ms as { off: number; on: number } | undefined)
+    .find(Boolean);
+  return {
+    ...(rows[0]?.prototype_draft_tok_s !== undefined && {
+      worst_ratio_to_prototype: round(Math.min(...toPrototype), 3),
+    }),
+    worst_prefill_over_by_token: round(Math.min(...ratio("prefill_tok_s", "by_token_tok_s")), 2),
+    ...(delay && { added_delay_p99_ms: round(delay.on - delay.off, 1) }),
+  };
 }

@@ -97,14 +97,19 @@ export class DraftEngine {
     this.#regions = regions;
   }
 
-  /** A slice of one sequence. The timers of all busy ones fire together: what they do then is one slice in all. */
+  /**
+   * A slice of one sequence. The timers of all busy ones may fire together, with tokens of other requests waiting
+   * behind them: what they do then is half a slice in all.
+   */
   get sliceMacs(): number {
-    return this.options.sliceMacs / Math.max(1, this.busy.size);
+    const { size } = this.busy;
+    return size <= 1 ? this.options.sliceMacs : this.options.sliceMacs / (2 * size);
   }
   /** Tokens per pass of a prefill, chosen so that one layer of it stays within a slice. */
   get blockTokens(): number {
-    const fitting = Math.floor(this.sliceMacs / layerMacs(this.header.shape) / 4) * 4;
-    return Math.min(this.kernel.blockTokens(), Math.max(4, fitting));
+    const fitting = Math.max(1, Math.floor(this.sliceMacs / layerMacs(this.header.shape)));
+    // Products take four tokens at a time.
+    return Math.min(this.kernel.blockTokens(), fitting < 4 ? fitting : fitting & ~3);
   }
 
   /**

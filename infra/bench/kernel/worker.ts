@@ -7,6 +7,7 @@ import {
   loadDraft,
 } from "../../../edge/drafting/model/index.ts";
 import { ModelSource } from "../../../edge/drafting/model-source.ts";
+import { tokenDelays } from "./delay.ts";
 import type { BenchShape } from "./shapes.ts";
 
 /** What `src/engine.mjs` of the folder given by --against exports, as far as it is used. */
@@ -28,7 +29,9 @@ export type Command =
   | { do: "load"; shape: BenchShape; file: ImageFile }
   | { do: "load prototype"; shape: BenchShape }
   | { do: "draft" | "prefill"; engine: "ours" | "prototype"; ms: number }
-  | { do: "first hint"; prompt: number };
+  | { do: "token by token"; ms: number }
+  | { do: "first hint"; prompt: number }
+  | { do: "token delays"; drafts: boolean; stream: number };
 export type Loaded = { loadMs: number; memoryBytes: number };
 
 const DRAFTED = 8;
@@ -66,6 +69,10 @@ export function makeWorker(
         return command.engine === "ours"
           ? measure(command.ms, PROMPT, () => prefillOurs(ours, ids(PROMPT)))
           : measure(command.ms, PROMPT, () => theirs!.prefill(ids(PROMPT), 0));
+      case "token by token":
+        return measure(command.ms, PROMPT, () => prefillByToken(ours, ids(PROMPT)));
+      case "token delays":
+        return tokenDelays(ours, command.drafts, command.stream);
       case "first hint":
         return firstHint(ours, ids(command.prompt));
     }
@@ -140,6 +147,17 @@ function draftTheirs(model: PrototypeModel, prompt: readonly number[]): () => vo
 function prefillOurs(engine: DraftEngine, prompt: readonly number[]): void {
   const sequence = engine.open();
   sequence.extend(prompt);
+  sequence.draftWork(1, GREEDY).advance(Number.POSITIVE_INFINITY);
+  sequence.close();
+}
+
+/** The same a token at a time, the head left out as well. */
+function prefillByToken(engine: DraftEngine, prompt: readonly number[]): void {
+  const sequence = engine.open();
+  for (const id of prompt) {
+    sequence.extend([id]);
+    sequence.prefillWork().advance(Number.POSITIVE_INFINITY);
+  }
   sequence.draftWork(1, GREEDY).advance(Number.POSITIVE_INFINITY);
   sequence.close();
 }

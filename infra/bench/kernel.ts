@@ -10,7 +10,7 @@ import { build } from "esbuild";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { randomImage } from "../../test/support/draft-image.ts";
 import { buildKernel, compile, KERNEL_BUILD } from "../build/kernel.ts";
-import { STREAMS } from "./kernel/delay.ts";
+import { addedDelay } from "./kernel/pacing.ts";
 import { BENCH_SHAPES, type BenchShape } from "./kernel/shapes.ts";
 import type { Command, Loaded } from "./kernel/worker.ts";
 import { median, type Result, type Row, round } from "./result.ts";
@@ -121,7 +121,8 @@ async function measureShape(
     const file = { bytes: image.length, sha256: createHash("sha256").update(image).digest("hex") };
     const { loadMs, memoryBytes } = await send<Loaded>({ do: "load", shape, file });
     const speeds = await measureSpeeds(send, shape, rounds, withPrototype);
-    const delay = shape.name === "default" && shape.bits === 8 ? await addedDelay(send, rounds) : undefined;
+    const delay =
+      shape.name === "default" && shape.bits === 8 ? await addedDelay(miniflare, rounds) : undefined;
     const hints = [];
     for (const prompt of PROMPTS) hints.push([prompt, await firstHint(send, prompt, rounds)] as const);
     return {
@@ -163,25 +164,6 @@ async function firstHint(send: Send, prompt: number, rounds: number): Promise<nu
   for (let n = 0; n < Math.min(rounds - 1, 7); n++)
     times.push(await send<number>({ do: "first hint", prompt }));
   return round(median(times), 1);
-}
-
-/** 16 streams, drafts off and on in turns: the 99th percentile of a token's delay, medians over rounds. */
-async function addedDelay(send: Send, rounds: number): Promise<{ off: number; on: number }> {
-  const off: number[] = [];
-  const on: number[] = [];
-  for (let n = 0; n < Math.min(rounds - 1, 5); n++) {
-    off.push(await delayP99(send, false));
-    on.push(await delayP99(send, true));
-  }
-  return { off: round(median(off), 1), on: round(median(on), 1) };
-}
-
-async function delayP99(send: Send, drafts: boolean): Promise<number> {
-  const streams = Array.from({ length: STREAMS }, (_, stream) =>
-    send<number[]>({ do: "token delays", drafts, stream }),
-  );
-  const delays = (await Promise.all(streams)).flat().sort((a, b) => a - b);
-  return delays[Math.floor(delays.length * 0.99)]!;
 }
 
 function summaryOf(rows: readonly Row[]): Record<string, number> {

@@ -99,11 +99,11 @@ export class DraftEngine {
 
   /**
    * A slice of one sequence. The timers of all busy ones may fire together, with tokens of other requests waiting
-   * behind them: what they do then is half a slice in all.
+   * behind them: what they do then is a quarter of a slice in all.
    */
   get sliceMacs(): number {
     const { size } = this.busy;
-    return size <= 1 ? this.options.sliceMacs : this.options.sliceMacs / (2 * size);
+    return size <= 1 ? this.options.sliceMacs : this.options.sliceMacs / (4 * size);
   }
   /** Tokens per pass of a prefill, chosen so that one layer of it stays within a slice. */
   get blockTokens(): number {

@@ -7,7 +7,7 @@ import {
   loadDraft,
 } from "../../../edge/drafting/model/index.ts";
 import { ModelSource } from "../../../edge/drafting/model-source.ts";
-import { tokenDelays } from "./delay.ts";
+import { serveStream } from "./delay.ts";
 import type { BenchShape } from "./shapes.ts";
 
 /** What `src/engine.mjs` of the folder given by --against exports, as far as it is used. */
@@ -30,8 +30,7 @@ export type Command =
   | { do: "load prototype"; shape: BenchShape }
   | { do: "draft" | "prefill"; engine: "ours" | "prototype"; ms: number }
   | { do: "token by token"; ms: number }
-  | { do: "first hint"; prompt: number }
-  | { do: "token delays"; drafts: boolean; stream: number };
+  | { do: "first hint"; prompt: number };
 export type Loaded = { loadMs: number; memoryBytes: number };
 
 const DRAFTED = 8;
@@ -71,8 +70,6 @@ export function makeWorker(
           : measure(command.ms, PROMPT, () => theirs!.prefill(ids(PROMPT), 0));
       case "token by token":
         return measure(command.ms, PROMPT, () => prefillByToken(ours, ids(PROMPT)));
-      case "token delays":
-        return tokenDelays(ours, command.drafts, command.stream);
       case "first hint":
         return firstHint(ours, ids(command.prompt));
     }
@@ -80,6 +77,9 @@ export function makeWorker(
 
   return {
     async fetch(request: Request, env: { BUCKET: R2Bucket }): Promise<Response> {
+      const { searchParams } = new URL(request.url);
+      const stream = searchParams.get("stream");
+      if (stream !== null) return serveStream(ours, searchParams.has("drafts"), Number(stream));
       return Response.json(await run((await request.json()) as Command, env.BUCKET));
     },
   };

@@ -99,11 +99,10 @@ export class DraftEngine {
 
   /**
    * A slice of one sequence. The timers of all busy ones may fire together, with tokens of other requests waiting
-   * behind them: what they do then is a quarter of a slice in all.
+   * behind them: the more are busy, the less all of them take at once.
    */
   get sliceMacs(): number {
-    const { size } = this.busy;
-    return size <= 1 ? this.options.sliceMacs : this.options.sliceMacs / (4 * size);
+    return this.options.sliceMacs / Math.max(1, this.busy.size) ** 2;
   }
   /** Tokens per pass of a prefill, chosen so that one layer of it stays within a slice. */
   get blockTokens(): number {

@@ -1,6 +1,7 @@
 /** A link of the request's own: one WebSocket, one sequence on it. */
 import { type EdgeFrame, PROTOCOL_VERSION } from "../../gpu-service/protocol/frames.ts";
 import { type LinkKey, MAX_TOKEN_LIFETIME_S, signToken } from "../../gpu-service/protocol/token.ts";
+import { encodeEdgeFrame, parseVerifierFrame } from "../../gpu-service/protocol/wire.ts";
 import {
   LinkError,
   type Sequence,
@@ -8,7 +9,6 @@ import {
   type SequenceSink,
   type VerifierLink,
 } from "./link.ts";
-import { readVerifierFrame } from "./read-frame.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 /**
@@ -88,11 +88,12 @@ function listen(socket: WebSocket, sink: SequenceSink): Sequence {
     if (!live) return;
     heard = true;
     if (typeof event.data !== "string") return breakOff("the verifier sent a binary message");
-    const parsed = readVerifierFrame(event.data);
+    const parsed = parseVerifierFrame(event.data);
     if (!parsed.ok) return breakOff(`the verifier sent a bad ${parsed.message}`);
     const { frame } = parsed;
     const ends = frame.type === "done" || frame.type === "error";
     if (ends) finish();
+    if (frame.type === "opened") send(socket, { type: "seen", stream: STREAM });
     sink(frame);
   });
   socket.addEventListener("close", (event) => breakOff(`the verifier closed the link (${event.code})`));
@@ -106,7 +107,7 @@ function listen(socket: WebSocket, sink: SequenceSink): Sequence {
 
 function send(socket: WebSocket, frame: EdgeFrame): void {
   try {
-    socket.send(JSON.stringify(frame));
+    socket.send(encodeEdgeFrame(frame));
   } catch {
     // The socket is closing: its close event follows and ends the sequence.
   }

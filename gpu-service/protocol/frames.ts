@@ -1,7 +1,7 @@
 /**
  * Frames of the verification link: what the edge and the verifier say to each other.
  *
- * A link is one WebSocket; every frame is one small JSON text message and belongs to one `stream`
+ * A link is one WebSocket; every frame is one small JSON text message (`wire.ts`) and belongs to one `stream`
  * (one completion). Positions are 0-based over prompt + output, the BOS included: the first
  * generated token of a prompt of n ids stands at position n.
  */
@@ -15,10 +15,12 @@ export const MAX_BRANCHES = 8;
 export const MAX_LOGPROBS = 20;
 export const MAX_STOP_IDS = 16;
 export const MAX_LOGIT_BIAS = 1024;
+export const MAX_TOKEN_ID = 0xff_ffff;
+export const MAX_UINT32 = 0xffff_ffff;
 
-const tokenId = z.int().min(0).max(0xff_ffff);
-const position = z.int().min(0).max(0xffff_ffff);
-const stream = z.int().min(1).max(0xffff_ffff);
+const tokenId = z.int().min(0).max(MAX_TOKEN_ID);
+const position = z.int().min(0).max(MAX_UINT32);
+const stream = z.int().min(1).max(MAX_UINT32);
 const name = z.string().min(1).max(128);
 
 /** Where a hint came from. `guess` is the verifier's own. */
@@ -84,7 +86,7 @@ const branch = z.object({ at: position, ids: z.array(tokenId).min(1).max(MAX_HIN
 export const hintFrame = z.object({
   type: z.literal("hint"),
   stream,
-  path: z.int().min(0).max(0xffff_ffff),
+  path: z.int().min(0).max(MAX_UINT32),
   at: position,
   ids: z.array(tokenId).min(1).max(MAX_HINT_IDS),
   source: hintSource,
@@ -94,6 +96,10 @@ export type HintFrame = z.infer<typeof hintFrame>;
 
 export const cancelFrame = z.object({ type: z.literal("cancel"), stream });
 export type CancelFrame = z.infer<typeof cancelFrame>;
+
+/** The edge's answer to `opened`, at once: its delay is the round trip that the sequence really has. */
+export const seenFrame = z.object({ type: z.literal("seen"), stream });
+export type SeenFrame = z.infer<typeof seenFrame>;
 
 export const openedFrame = z.object({
   type: z.literal("opened"),
@@ -135,8 +141,13 @@ export const doneFrame = z.object({
     drafted: countsBySource,
     accepted: countsBySource,
   }),
-  /** Milliseconds by the verifier's clock. */
-  timings: z.object({ queued_ms: z.number(), prefill_ms: z.number(), decode_ms: z.number() }),
+  /** Milliseconds by the verifier's clock. `trip_ms`: from sending `opened` to hearing `seen`. */
+  timings: z.object({
+    queued_ms: z.number(),
+    prefill_ms: z.number(),
+    decode_ms: z.number(),
+    trip_ms: z.number().min(0).optional(),
+  }),
 });
 export type DoneFrame = z.infer<typeof doneFrame>;
 
@@ -157,38 +168,14 @@ export const ERROR_CODES = [
 export const errorFrame = z.object({
   type: z.literal("error"),
   /** 0 where the frame at fault named no stream. */
-  stream: z.int().min(0).max(0xffff_ffff),
+  stream: z.int().min(0).max(MAX_UINT32),
   code: z.enum(ERROR_CODES),
   message: z.string().max(1000),
   retryable: z.boolean(),
 });
 export type ErrorFrame = z.infer<typeof errorFrame>;
 
-export const edgeFrame = z.discriminatedUnion("type", [openFrame, hintFrame, cancelFrame]);
+export const edgeFrame = z.discriminatedUnion("type", [openFrame, hintFrame, cancelFrame, seenFrame]);
 export type EdgeFrame = z.infer<typeof edgeFrame>;
 export const verifierFrame = z.discriminatedUnion("type", [openedFrame, tokensFrame, doneFrame, errorFrame]);
 export type VerifierFrame = z.infer<typeof verifierFrame>;
-
-export type Parsed<T> = { ok: true; frame: T } | { ok: false; message: string };
-
-/** Parses one text message; the message of a refusal names the field. */
-export const parseEdgeFrame = (text: string): Parsed<EdgeFrame> => parse(edgeFrame, text);
-export const parseVerifierFrame = (text: string): Parsed<VerifierFrame> => parse(verifierFrame, text);
-
-function parse<T>(schema: z.ZodType<T>, text: string): Parsed<T> {
-  if (text.length > MAX_FRAME_BYTES)
-    return { ok: false, message: `frame of ${text.length} bytes is over ${MAX_FRAME_BYTES}` };
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return { ok: false, message: "frame is not JSON" };
-  }
-  const result = schema.safeParse(json);
-  if (result.success) return { ok: true, frame: result.data };
-  const issue = result.error.issues[0];
-  return {
-    ok: false,
-    message: `frame: ${issue?.path.join(".") || "(root)"}: ${issue?.message ?? "invalid"}`,
-  };
-}

@@ -1,13 +1,14 @@
 /** An edge as the verifier sees it: opens streams, sends hints, collects frames. */
 import { WebSocket } from "ws";
 import {
+  type EdgeFrame,
   type HintFrame,
   type OpenFrame,
   PROTOCOL_VERSION,
-  parseVerifierFrame,
   type VerifierFrame,
 } from "../../gpu-service/protocol/frames.ts";
 import { signToken } from "../../gpu-service/protocol/token.ts";
+import { encodeEdgeFrame, parseVerifierFrame } from "../../gpu-service/protocol/wire.ts";
 import { GREEDY } from "./sequences.ts";
 import { LINK_KEY, type VerifierProcess } from "./verifier-process.ts";
 
@@ -51,8 +52,9 @@ export class LinkClient {
     return signToken({ ...claims, iat: exp - 30, exp, ...more }, LINK_KEY.secret);
   }
 
-  send(frame: unknown): void {
-    this.socket.send(typeof frame === "string" ? frame : JSON.stringify(frame));
+  /** A frame as an edge sends it; text as it is. */
+  send(frame: EdgeFrame | string): void {
+    this.socket.send(typeof frame === "string" ? frame : encodeEdgeFrame(frame));
   }
 
   /** The next frame on `stream`. */

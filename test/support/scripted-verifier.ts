@@ -2,14 +2,14 @@
  * A verifier without a model, for tests of the edge: the next token is a function of the text, a step takes a while,
  * and hints are followed as the protocol says. It speaks frames over anything that sends and receives text.
  */
-import {
-  type EdgeFrame,
-  type HintFrame,
-  type HintSource,
-  type OpenFrame,
-  parseEdgeFrame,
-  type VerifierFrame,
+import type {
+  EdgeFrame,
+  HintFrame,
+  HintSource,
+  OpenFrame,
+  VerifierFrame,
 } from "../../gpu-service/protocol/frames.ts";
+import { encodeVerifierFrame, parseEdgeFrame } from "../../gpu-service/protocol/wire.ts";
 
 export type Script = {
   next: (text: readonly number[]) => number;
@@ -31,6 +31,7 @@ export class ScriptedVerifier {
   readonly hints: HintFrame[] = [];
   readonly bad: string[] = [];
   cancels = 0;
+  seen = 0;
   closed = 0;
   script: Script;
 
@@ -40,7 +41,7 @@ export class ScriptedVerifier {
 
   /** A new connection: returns what to call with each message, and on close. */
   connect(connection: Connection): { receive(text: string): void; close(): void } {
-    let sequence: ScriptedSequence | undefined;
+    const sequences = new Map<number, ScriptedSequence>();
     return {
       receive: (text) => {
         const parsed = parseEdgeFrame(text);
@@ -48,48 +49,64 @@ export class ScriptedVerifier {
           this.bad.push(parsed.message);
           return connection.close();
         }
-        sequence = this.#handle(parsed.frame, sequence, connection);
+        this.#handle(parsed.frame, sequences, connection);
       },
       close: () => {
         this.closed++;
-        sequence?.stop();
+        for (const sequence of sequences.values()) sequence.stop();
       },
     };
   }
 
-  #handle(frame: EdgeFrame, sequence: ScriptedSequence | undefined, connection: Connection) {
-    const send = (answer: VerifierFrame) => connection.send(JSON.stringify(answer));
+  #handle(frame: EdgeFrame, sequences: Map<number, ScriptedSequence>, connection: Connection): void {
+    const { stream } = frame;
+    const send = (answer: VerifierFrame) => {
+      if (answer.type === "done") sequences.delete(stream);
+      connection.send(encodeVerifierFrame(answer));
+    };
     switch (frame.type) {
-      case "open": {
-        this.opens.push(frame);
-        const { refuse } = this.script;
-        if (refuse) {
-          send({ type: "error", stream: frame.stream, message: "refused by the script", ...refuse });
-          return undefined;
-        }
-        const numerics = this.script.numerics?.[this.opens.length - 1] ?? "script";
-        if (frame.numerics !== undefined && frame.numerics !== numerics) {
-          const refusal = { code: "numerics_mismatch", message: "other numerics", retryable: false } as const;
-          send({ type: "error", stream: frame.stream, ...refusal });
-          return undefined;
-        }
-        const opened = new ScriptedSequence(frame, this.script, numerics, send, () => {
-          const breaks = (this.script.breaks ?? 1) - 1;
-          this.script = { ...this.script, breaks, breakAfter: breaks ? this.script.breakAfter : undefined };
-          connection.close();
-        });
-        opened.start();
-        return opened;
-      }
+      case "open":
+        this.#open(frame, sequences, connection, send);
+        break;
       case "hint":
         this.hints.push(frame);
-        sequence?.hint(frame);
-        return sequence;
+        sequences.get(stream)?.hint(frame);
+        break;
       case "cancel":
         this.cancels++;
-        sequence?.finish("cancelled");
-        return sequence;
+        sequences.get(stream)?.finish("cancelled");
+        break;
+      case "seen":
+        this.seen++;
     }
+  }
+
+  #open(
+    frame: OpenFrame,
+    sequences: Map<number, ScriptedSequence>,
+    connection: Connection,
+    send: (answer: VerifierFrame) => void,
+  ): void {
+    const { stream } = frame;
+    this.opens.push(frame);
+    const { refuse } = this.script;
+    if (refuse) {
+      send({ type: "error", stream, message: "refused by the script", ...refuse });
+      return;
+    }
+    const numerics = this.script.numerics?.[this.opens.length - 1] ?? "script";
+    if (frame.numerics !== undefined && frame.numerics !== numerics) {
+      const refusal = { code: "numerics_mismatch", message: "other numerics", retryable: false } as const;
+      send({ type: "error", stream, ...refusal });
+      return;
+    }
+    const opened = new ScriptedSequence(frame, this.script, numerics, send, () => {
+      const breaks = (this.script.breaks ?? 1) - 1;
+      this.script = { ...this.script, breaks, breakAfter: breaks ? this.script.breakAfter : undefined };
+      connection.close();
+    });
+    sequences.set(stream, opened);
+    opened.start();
   }
 }
 

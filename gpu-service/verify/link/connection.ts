@@ -7,12 +7,8 @@
  */
 import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
-import {
-  type EdgeFrame,
-  type ErrorFrame,
-  parseEdgeFrame,
-  type VerifierFrame,
-} from "../../protocol/frames.ts";
+import { type EdgeFrame, type ErrorFrame, MAX_UINT32, type VerifierFrame } from "../../protocol/frames.ts";
+import { encodeVerifierFrame, parseEdgeFrame } from "../../protocol/wire.ts";
 import type { Refusal } from "./handshake.ts";
 
 /** Bytes that may wait in a socket's send buffer. */
@@ -40,7 +36,8 @@ export class Connection {
   readonly #socket: WebSocket;
   readonly #raw: Socket;
   readonly #events: ConnectionEvents;
-  readonly #now: () => number;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
   readonly #openedAt: number;
   #lastSeen: number;
   #badFrames = 0;
@@ -52,7 +49,7 @@ export class Connection {
     this.#socket = socket;
     this.#raw = raw;
     this.#events = events;
-    this.#now = now;
+    this.now = now;
     this.#openedAt = now();
     this.#lastSeen = this.#openedAt;
     raw.setNoDelay(true);
@@ -66,11 +63,11 @@ export class Connection {
   }
 
   get ageMs(): number {
-    return this.#now() - this.#openedAt;
+    return this.now() - this.#openedAt;
   }
 
   get idleMs(): number {
-    return this.#now() - this.#lastSeen;
+    return this.now() - this.#lastSeen;
   }
 
   ping(): void {
@@ -81,7 +78,7 @@ export class Connection {
   send(frames: readonly VerifierFrame[]): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     this.#raw.cork();
-    for (const frame of frames) this.#socket.send(JSON.stringify(frame));
+    for (const frame of frames) this.#socket.send(encodeVerifierFrame(frame));
     this.#raw.uncork();
     if (this.#socket.bufferedAmount > MAX_SEND_BUFFER_BYTES)
       this.close(CLOSE_OVERLOADED, "reads slower than it is sent to");
@@ -108,7 +105,7 @@ export class Connection {
   }
 
   #receive(text: string | undefined): void {
-    this.#lastSeen = this.#now();
+    this.#lastSeen = this.now();
     this.#sinceTurn++;
     this.#waiting++;
     this.#regulate();
@@ -147,7 +144,7 @@ const bad = (message: string): Refusal => ({
 
 /** The stream that a refused frame names, 0 where none can be made out. */
 function streamOf(text: string | undefined): number {
-  const found = /"stream"\s*:\s*(\d{1,10})\b/.exec((text ?? "").slice(0, 4096))?.[1];
-  const stream = Number(found ?? 0);
-  return stream <= 0xffff_ffff ? stream : 0;
+  const found = /^\s*\["h",(\d{1,10})\b|"stream"\s*:\s*(\d{1,10})\b/.exec((text ?? "").slice(0, 4096));
+  const stream = Number(found?.[1] ?? found?.[2] ?? 0);
+  return stream <= MAX_UINT32 ? stream : 0;
 }

@@ -10,7 +10,13 @@ import type { Metrics } from "../metrics.ts";
 import { CLOSE_POLICY, type Connection, MAX_STREAMS_PER_SOCKET } from "./connection.ts";
 import { admitOpen, type Gate, type Refusal } from "./handshake.ts";
 
-type Route = { connection: Connection; stream: number };
+type Route = {
+  connection: Connection;
+  stream: number;
+  /** When `opened` was sent, and how long the edge's answer to it took. Milliseconds. */
+  openedAt?: number;
+  tripMs?: number;
+};
 
 const SHUTTING_DOWN: Refusal = {
   code: "overloaded",
@@ -56,7 +62,9 @@ export class Link {
     if (frame.type === "open") return this.#open(connection, frame);
     // A hint or cancel that crosses the stream's end on the way names no stream any more: not an error.
     const key = connection.streams.get(frame.stream);
-    if (key !== undefined) this.#engine.send({ ...frame, stream: key });
+    if (key === undefined) return;
+    if (frame.type === "seen") this.#seen(this.#routes.get(key)!);
+    else this.#engine.send({ ...frame, stream: key });
   }
 
   /** Frames of one turn of the engine, sent as one burst per socket; sockets held back may send on. */
@@ -67,7 +75,7 @@ export class Link {
       if (!route) continue;
       if (frame.type === "done" || frame.type === "error") this.#end(frame, route);
       const burst = bursts.get(route.connection);
-      const own = { ...frame, stream: route.stream };
+      const own = ownFrame(frame, route);
       if (burst) burst.push(own);
       else bursts.set(route.connection, [own]);
     }
@@ -141,6 +149,10 @@ export class Link {
     this.#engine.send({ ...admitted.start, stream: key });
   }
 
+  #seen(route: Route): void {
+    if (route.openedAt !== undefined) route.tripMs ??= route.connection.now() - route.openedAt;
+  }
+
   #end(frame: Extract<VerifierFrame, { type: "done" | "error" }>, { connection, stream }: Route): void {
     this.#routes.delete(frame.stream);
     connection.streams.delete(stream);
@@ -150,4 +162,12 @@ export class Link {
     else this.#log.info({ code: frame.code, reason: frame.message }, "refused");
     if (this.#routes.size === 0) this.#onEmpty();
   }
+}
+
+/** The engine's frame as its socket gets it: under the socket's own number, with what the link has measured. */
+function ownFrame(frame: VerifierFrame, route: Route): VerifierFrame {
+  const own = { ...frame, stream: route.stream };
+  if (own.type === "opened") route.openedAt = route.connection.now();
+  if (own.type !== "done" || route.tripMs === undefined) return own;
+  return { ...own, timings: { ...own.timings, trip_ms: route.tripMs } };
 }

@@ -1,0 +1,150 @@
+import { describe, expect, it } from "vitest";
+import {
+  type EdgeFrame,
+  HINT_SOURCES,
+  MAX_BRANCHES,
+  MAX_FRAME_BYTES,
+  MAX_HINT_IDS,
+  type VerifierFrame,
+} from "../../gpu-service/protocol/frames.ts";
+import {
+  encodeEdgeFrame,
+  encodeVerifierFrame,
+  parseEdgeFrame,
+  parseVerifierFrame,
+} from "../../gpu-service/protocol/wire.ts";
+import { randomFrom } from "../support/random.ts";
+
+const HINT = { type: "hint", stream: 1, path: 3, at: 17, ids: [284, 198], source: "model" } as const;
+const TOKENS = { type: "tokens", stream: 1, at: 17, ids: [284, 198], accepted: 1, source: "model" } as const;
+const random = randomFrom(13);
+const ids = (most: number) => Array.from({ length: 1 + random(most) }, () => random(2 ** 24));
+const one = <T>(values: readonly T[]): T => values[random(values.length)]!;
+
+const anyHint = (): EdgeFrame => ({
+  type: "hint",
+  stream: 1 + random(2 ** 32 - 1),
+  path: random(2 ** 32),
+  at: random(2 ** 32),
+  ids: ids(MAX_HINT_IDS),
+  source: one(HINT_SOURCES),
+  ...(random(2) && {
+    branches: Array.from({ length: 1 + random(MAX_BRANCHES) }, () => ({ at: random(2 ** 32), ids: ids(9) })),
+  }),
+});
+const anyTokens = (): VerifierFrame => ({
+  type: "tokens",
+  stream: 1 + random(2 ** 32 - 1),
+  at: random(2 ** 32),
+  ids: ids(MAX_HINT_IDS + 1),
+  accepted: random(MAX_HINT_IDS + 1),
+  ...(random(2) && { source: one(HINT_SOURCES) }),
+  ...(random(4) === 0 && { logprobs: [{ logprob: -0.5, top: [[7, -0.5] as [number, number]] }] }),
+});
+
+describe("frames on the wire", () => {
+  it.each([
+    [HINT, `["h",1,3,17,[284,198]]`],
+    [{ ...HINT, source: "memory" }, `["h",1,3,17,[284,198],"r"]`],
+    [{ ...HINT, branches: [{ at: 18, ids: [5] }] }, `["h",1,3,17,[284,198],"m",[[18,[5]]]]`],
+    [{ type: "cancel", stream: 2 }, `{"type":"cancel","stream":2}`],
+  ] as [EdgeFrame, string][])("an edge sends %j as %s", (frame, text) => {
+    expect(encodeEdgeFrame(frame)).toBe(text);
+  });
+  it.each([
+    [TOKENS, `["t",1,17,[284,198],1,"m"]`],
+    [{ type: "tokens", stream: 1, at: 17, ids: [5], accepted: 0 }, `["t",1,17,[5]]`],
+    [{ ...TOKENS, accepted: 0, source: "lookup" }, `["t",1,17,[284,198],0,"l"]`],
+  ] as [VerifierFrame, string][])("a verifier sends %j as %s", (frame, text) => {
+    expect(encodeVerifierFrame(frame)).toBe(text);
+  });
+
+  it("come back as they were, short or as objects", () => {
+    for (let round = 0; round < 500; round++) {
+      const hint = anyHint();
+      expect(parseEdgeFrame(encodeEdgeFrame(hint))).toEqual({ ok: true, frame: hint });
+      expect(parseEdgeFrame(JSON.stringify(hint))).toEqual({ ok: true, frame: hint });
+      const tokens = anyTokens();
+      expect(parseVerifierFrame(encodeVerifierFrame(tokens))).toEqual({ ok: true, frame: tokens });
+      expect(parseVerifierFrame(JSON.stringify(tokens))).toEqual({ ok: true, frame: tokens });
+    }
+  });
+});
+
+/** Values that are wrong somewhere, or only just right. */
+const ODD: unknown[] = [
+  ...[null, -1, 0, 1, 0.5, 64, 65, 2 ** 24 - 1, 2 ** 24, 2 ** 32 - 1, 2 ** 32, "1", true, {}],
+  ...[[], [1], [-1], [2 ** 24], [0.1], ["1"], [[1]], Array(64).fill(1), Array(65).fill(1), Array(66).fill(1)],
+  ...["m", "l", "h", "t", "model", "guess", "none"],
+  ...[[[1, [2]]], [[1, []]], [[-1, [2]]], [[1, [2], 3]], [[1, Array(65).fill(1)]], Array(9).fill([1, [2]])],
+];
+const LETTERS: Record<string, string> = {
+  ...{ m: "model", l: "lookup", r: "memory", p: "prediction", g: "guess" },
+};
+const source = (letter: unknown) => (typeof letter === "string" ? (LETTERS[letter] ?? "none") : letter);
+const branches = (pairs: unknown) =>
+  Array.isArray(pairs)
+    ? pairs.map((pair: unknown) =>
+        Array.isArray(pair) && pair.length === 2 ? { at: pair[0], ids: pair[1] } : pair,
+      )
+    : pairs;
+
+/** A frame of `fields` with up to three entries replaced at random. */
+function mangled(fields: readonly unknown[]): unknown[] {
+  const tuple = [...fields];
+  for (let changes = random(4); changes > 0; changes--) tuple[1 + random(tuple.length - 1)] = one(ODD);
+  return tuple;
+}
+
+describe("a tuple", () => {
+  it("is taken exactly if the object that it stands for is", () => {
+    let good = 0;
+    for (let round = 0; round < 3_000; round++) {
+      const h = mangled(["h", 1, 3, 17, [284, 198], "l", [[18, [5]]]]);
+      const asHint = { stream: h[1], path: h[2], at: h[3], ids: h[4], source: source(h[5]) };
+      const hint = { type: "hint", ...asHint, branches: branches(h[6]) };
+      const t = mangled(["t", 1, 17, [284, 198], 1, "m"]);
+      const asTokens = { stream: t[1], at: t[2], ids: t[3], accepted: t[4], source: source(t[5]) };
+      const tokens = { type: "tokens", ...asTokens };
+      const short = [parseEdgeFrame(JSON.stringify(h)).ok, parseVerifierFrame(JSON.stringify(t)).ok];
+      const long = [parseEdgeFrame(JSON.stringify(hint)).ok, parseVerifierFrame(JSON.stringify(tokens)).ok];
+      expect([h, t, ...short]).toEqual([h, t, ...long]);
+      good += Number(short[0]) + Number(short[1]);
+    }
+    expect(good).toBeGreaterThan(1_000);
+    expect(good).toBeLessThan(5_000);
+  });
+
+  it.each([
+    [`["h"]`, "frame: stream:"],
+    [`["h",0,3,17,[1]]`, "frame: stream:"],
+    [`["h",1,-3,17,[1]]`, "frame: path:"],
+    [`["h",1,3,0.5,[1]]`, "frame: at:"],
+    [`["h",1,3,17,[]]`, "frame: ids:"],
+    [`["h",1,3,17,[16777216]]`, "frame: ids:"],
+    [`["h",1,3,17,[1],"x"]`, "frame: source:"],
+    [`["h",1,3,17,[1],"m",{}]`, "frame: branches:"],
+    [`["h",1,3,17,[1],"m",[[1]]]`, "frame: branches.0:"],
+    [`["h",1,3,17,[1],"m",[[1,[2]],[1.5,[2]]]]`, "frame: branches.1.at:"],
+    [`["h",1,3,17,[1],"m",[[1,["2"]]]]`, "frame: branches.0.ids:"],
+    [`["h",1,3,17,[1],"m",[],0]`, "frame: 7:"],
+    [`["t",1,17,[5]]`, "frame: 0:"],
+    [`{"type":"hint","stream":1,"path":1,"at":1,"ids":[],"source":"model"}`, "frame: ids:"],
+    [`{"type":"open"}`, "frame: stream:"],
+    ["[]", "frame: 0:"],
+    ["null", "frame: (root):"],
+    ["{", "frame is not JSON"],
+    [`["${"h".repeat(MAX_FRAME_BYTES)}"]`, `is over ${MAX_FRAME_BYTES}`],
+  ])("%.60s is refused by the field at fault", (text, words) => {
+    expect(parseEdgeFrame(text)).toEqual({ ok: false, message: expect.stringContaining(words) });
+  });
+  it.each([
+    [`["t",1,-1,[5]]`, "frame: at:"],
+    [`["t",1,17,[5],65]`, "frame: accepted:"],
+    [`["t",1,17,[5],1,"model"]`, "frame: source:"],
+    [`["t",1,17,[5],1,"m",0]`, "frame: 6:"],
+    [`["h",1,3,17,[1]]`, "frame: 0:"],
+  ])("%s is refused as an answer, by the field at fault", (text, words) => {
+    expect(parseVerifierFrame(text)).toEqual({ ok: false, message: expect.stringContaining(words) });
+  });
+});

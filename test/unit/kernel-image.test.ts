@@ -169,6 +169,28 @@ describe("loading", () => {
     expect(code((await load(above127)).result)).toBe("bad_tensor");
   });
 
+  test("a file that was broken before it was signed is refused, or drafts ids of its vocabulary", async () => {
+    const random = xorshift(7);
+    let drafted = 0;
+    for (let i = 0; i < 60; i++) {
+      const broken = changed((bytes) => {
+        for (let flips = 0; flips < 200; flips++)
+          bytes[4096 + (random() % (bytes.length - 4096))]! ^= 1 << (random() % 7);
+      });
+      const { result } = await load(broken);
+      if (!result.ok) continue;
+      const sequence = result.engine.open();
+      sequence.extend(Array.from({ length: 40 }, () => random() % SMALL.vocab));
+      const { tokens } = await sequence.draft(4, { temperature: i % 2, seed: 5n });
+      expect(tokens).toHaveLength(4);
+      for (const { id, runnerUp } of tokens) {
+        for (const one of [id, runnerUp.id]) expect(one >= 0 && one < SMALL.vocab).toBe(true);
+      }
+      drafted++;
+    }
+    expect(drafted).toBeGreaterThan(10);
+  });
+
   test("a second image lies beside the first in the same memory, or takes its place", async () => {
     const { memory, result } = await load(IMAGE);
     if (!result.ok) throw new Error("the first does not load");

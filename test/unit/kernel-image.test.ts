@@ -67,6 +67,8 @@ describe("the header", () => {
       changed((_, v) => v.setUint32(20, v.getUint32(20, true) + 4, true)),
       "bad_header",
     ],
+    ["with bytes that mean nothing yet", changed((_, v) => v.setUint32(28, 1, true)), "bad_header"],
+    ["with a field that means nothing yet", edited((j: Json) => (j.head.biased = 1)), "bad_header"],
     ["with broken JSON", changed((b) => b.set([0x7d], 33)), "bad_header"],
     ["with a header that is not UTF-8", changed((b) => b.set([0xff], 40)), "bad_header"],
     ["without a shape", edited((j: Json) => delete j.shape), "bad_header"],

@@ -17,8 +17,8 @@ const MAX_JSON_BYTES = 1 << 20;
 
 const count = (most: number) => z.int().min(1).max(most);
 const positive = z.number().positive();
-const headerSchema = z.object({
-  shape: z.object({
+const headerSchema = z.strictObject({
+  shape: z.strictObject({
     layers: count(128),
     hidden: count(1 << 14),
     heads: count(256),
@@ -29,7 +29,7 @@ const headerSchema = z.object({
     context: count(1 << 20),
   }),
   norm_eps: positive.max(0.1),
-  rope: z.object({
+  rope: z.strictObject({
     theta: positive.max(1e9),
     scaling: z
       .object({
@@ -42,10 +42,10 @@ const headerSchema = z.object({
       .refine((s) => s.low_freq_factor < s.high_freq_factor, "low_freq_factor must be below high_freq_factor")
       .nullable(),
   }),
-  head: z.object({ rows: count(1 << 20), tied: z.boolean(), short: z.boolean() }),
+  head: z.strictObject({ rows: count(1 << 20), tied: z.boolean(), short: z.boolean() }),
   tensors: z
     .array(
-      z.object({
+      z.strictObject({
         name: z.string().max(64),
         type: z.enum(["f32", "int8", "int4", "u32"]),
         rows: count(1 << 20),
@@ -82,6 +82,7 @@ function readHeader(bytes: Uint8Array, fileBytes: number): ImageHeader {
     "wrong_version",
     `format version ${version}; this reader knows ${FORMAT_VERSION}`,
   );
+  demand(fixed.getBigUint64(24, true) === 0n, "bad_header", "bytes 24 to 31 are not zero");
   const jsonBytes = fixed.getUint32(12, true);
   const saidBytes = fixed.getUint32(16, true);
   const dataOffset = fixed.getUint32(20, true);

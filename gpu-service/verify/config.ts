@@ -49,6 +49,7 @@ const environment = z
     LEASE_MS: integer(500, 600_000, 30_000),
     GRACE_MS: integer(0, 600_000, 20_000),
     MAX_SOCKETS: integer(1, 65_536, 512),
+    PACE_FILE: z.string().min(1).optional(),
     LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   })
   .refine((e) => e.VERIFY_ALLOW_PLAIN === "1" || LOOPBACK.has(e.VERIFY_HOST), {
@@ -77,6 +78,8 @@ export type Config = Readonly<{
   /** How long running completions may go on after SIGTERM. */
   graceMs: number;
   maxSockets: number;
+  /** A pace (engines/pace.ts), for benchmarks and tests only. */
+  paceFile: string | undefined;
   logLevel: string;
 }>;
 
@@ -103,6 +106,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     leaseMs: e.LEASE_MS,
     graceMs: e.GRACE_MS,
     maxSockets: e.MAX_SOCKETS,
+    paceFile: e.PACE_FILE,
     logLevel: e.LOG_LEVEL,
   });
 }

@@ -1,8 +1,10 @@
 /** The verification service: reads its configuration, loads the target, serves the link until told to stop. */
+import { readFileSync } from "node:fs";
 import { pino } from "pino";
-import { type Config, readConfig } from "./config.ts";
+import { readConfig } from "./config.ts";
 import type { Engine, EngineListener } from "./engines/engine.ts";
 import { startOnnxEngine } from "./engines/onnx/engine.ts";
+import { type Pace, parsePace } from "./engines/pace.ts";
 import { Link } from "./link/link.ts";
 import { NonceWindow } from "./link/nonces.ts";
 import { LinkServer } from "./link/server.ts";
@@ -10,7 +12,8 @@ import { Metrics } from "./metrics.ts";
 
 const MAX_NONCES = 100_000;
 
-const config = configOrExit();
+const config = orExit(() => readConfig(process.env));
+const pace = orExit(() => readPace(config.paceFile));
 const log = pino({ level: config.logLevel, base: { service: "verify" } });
 const metrics = new Metrics();
 let notReady: string | undefined = "loading the target";
@@ -20,6 +23,7 @@ const listener: EngineListener = {
   turn: (turn) => {
     link?.deliver(turn.frames);
     metrics.turn(turn);
+    if (turn.overrunMs > 0) warnOfOverrun(turn.overrunMs);
   },
   failed: (reason) => {
     log.fatal({ reason }, "engine lost");
@@ -37,7 +41,11 @@ async function main(): Promise<void> {
   const server = new LinkServer({ ...config, now: () => performance.now() }, metrics, () => notReady);
   const port = await server.listen();
   log.info({ host: config.host, port }, "listening");
-  const engine = await startOnnxEngine({ ...config, folder: config.targetFolder }, listener);
+  if (pace) {
+    log.warn({ label: pace.label }, "paced: steps take as long as those of an emulated machine");
+    metrics.paced.set({ label: pace.label }, 1);
+  }
+  const engine = await startOnnxEngine({ ...config, folder: config.targetFolder, pace }, listener);
   const { info, widths, loadMs } = engine;
   const stepMs = engine.costs.map(({ slots, rows, ms }) => ({ slots, rows, ms: Number(ms.toFixed(2)) }));
   log.info({ ...info, widths, load_ms: Math.round(loadMs), step_ms: stepMs }, "target loaded and exact");
@@ -66,9 +74,28 @@ function stopOnSignals(server: LinkServer, engine: Engine, link: Link): void {
   for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => void stop(signal));
 }
 
-function configOrExit(): Config {
+let hasOverrun = false;
+
+function warnOfOverrun(ms: number): void {
+  if (hasOverrun) return;
+  hasOverrun = true;
+  const message =
+    "a step took longer than its pace: this machine is too slow for it, times are not the pace's";
+  log.warn({ overrun_ms: Number(ms.toFixed(2)) }, message);
+}
+
+function readPace(path: string | undefined): Pace | undefined {
+  if (path === undefined) return undefined;
   try {
-    return readConfig(process.env);
+    return parsePace(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new Error(`verification service: PACE_FILE: ${path}: ${(error as Error).message}`);
+  }
+}
+
+function orExit<T>(read: () => T): T {
+  try {
+    return read();
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
     process.exit(2);

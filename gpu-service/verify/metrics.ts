@@ -16,6 +16,8 @@ export class Metrics {
   readonly accepted = this.#counter("accepted_total", "Hint rows that came true", ["source"]);
   readonly sequences = this.#counter("sequences_total", "Sequences ended, by outcome", ["outcome"]);
   readonly refused = this.#counter("opens_refused_total", "Opens refused by the link", ["code"]);
+  readonly paced = this.#gauge("paced", "1: steps are stretched to an emulated machine's pace", ["label"]);
+  readonly overruns = this.#counter("paced_overruns_total", "Paced steps that took longer than their pace");
   readonly stepMs = this.#histogram("step_ms", "Milliseconds of a step, sampling included");
   readonly samplingMs = this.#histogram("sampling_ms", "Milliseconds of a step's sampling");
 
@@ -23,9 +25,10 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry, prefix: "outrider_verify_" });
   }
 
-  turn({ report, load }: EngineTurn): void {
+  turn({ report, load, overrunMs }: EngineTurn): void {
     this.active.set(load.active);
     this.queued.set(load.queued);
+    if (overrunMs > 0) this.overruns.inc();
     if (report) this.#step(report);
   }
 
@@ -39,8 +42,8 @@ export class Metrics {
     for (const [source, n] of Object.entries(report.accepted)) this.accepted.inc({ source }, n);
   }
 
-  #gauge(name: string, help: string): Gauge {
-    return new Gauge({ name: `outrider_verify_${name}`, help, registers: [this.registry] });
+  #gauge<L extends string>(name: string, help: string, labelNames: L[] = []): Gauge<L> {
+    return new Gauge({ name: `outrider_verify_${name}`, help, labelNames, registers: [this.registry] });
   }
   #counter<L extends string>(name: string, help: string, labelNames: L[] = []): Counter<L> {
     return new Counter({ name: `outrider_verify_${name}`, help, labelNames, registers: [this.registry] });

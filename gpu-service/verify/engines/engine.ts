@@ -39,7 +39,13 @@ export type StepReport = {
 export type EngineLoad = { active: number; queued: number };
 
 /** What one turn of the engine brought about: frames in order, a report if a step ran, how busy it is after it. */
-export type EngineTurn = { frames: VerifierFrame[]; report: StepReport | undefined; load: EngineLoad };
+export type EngineTurn = {
+  frames: VerifierFrame[];
+  report: StepReport | undefined;
+  load: EngineLoad;
+  /** Of a paced engine: by how many milliseconds the step was longer than its pace. */
+  overrunMs: number;
+};
 
 export type EngineListener = {
   turn(turn: EngineTurn): void;

@@ -49,7 +49,7 @@ export async function startOnnxEngine(options: WorkerOptions, listener: EngineLi
   };
 }
 
-type Ready = { info: EngineInfo; costs: CostPoint[]; widths: number[]; loadMs: number };
+type Ready = { info: EngineInfo; costs: readonly CostPoint[]; widths: number[]; loadMs: number };
 
 function firstMessage(worker: Worker): Promise<Ready> {
   return new Promise((resolve, reject) => {

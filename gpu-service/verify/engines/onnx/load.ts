@@ -1,12 +1,22 @@
 /** Loads a target and refuses it unless it is exact here: the way from a folder to a model that may serve. */
 import type { CostPoint } from "../../scheduler/cost.ts";
+import type { TargetModel } from "../../scheduler/model.ts";
+import { blockingWait, PacedTarget } from "../pace.ts";
 import { measureCosts } from "./measure.ts";
 import type { WorkerOptions } from "./messages.ts";
-import { loadModel, type OnnxModel } from "./model.ts";
+import { loadModel } from "./model.ts";
 import { testExactness } from "./self-test.ts";
 import { openTarget, type Target } from "./target.ts";
 
-export type Loaded = { model: OnnxModel; target: Target; costs: CostPoint[] };
+export type Loaded = {
+  model: TargetModel;
+  target: Target;
+  /** Widths of the graphs that are loaded. */
+  widths: number[];
+  costs: readonly CostPoint[];
+  /** By how many milliseconds the last step was longer than its pace; 0 without a pace. */
+  overrunMs: () => number;
+};
 
 /** Throws an error that says what is wrong with the folder, the graphs or their arithmetic. */
 export async function loadExactModel(
@@ -21,6 +31,11 @@ export async function loadExactModel(
   if (!test.ok)
     throw new Error(`self-test of ${target.id} in ${target.format}: ${test.message}; it cannot be lossless`);
   model.numerics = `${target.id}:${target.format}:${target.weights}:ort${runtimeVersion}:${test.fingerprint}`;
-  const costs = await measureCosts(model, model.widths, measureRounds, now);
-  return { model, target, costs };
+  const { widths } = model;
+  if (options.pace) {
+    const paced = new PacedTarget(model, options.pace, blockingWait(now));
+    return { model: paced, target, widths, costs: options.pace.points, overrunMs: () => paced.overrunMs };
+  }
+  const costs = await measureCosts(model, widths, measureRounds, now);
+  return { model, target, widths, costs, overrunMs: () => 0 };
 }

@@ -1,6 +1,7 @@
 /** What the engine's two sides say to each other across the thread boundary. */
 import type { CostPoint } from "../../scheduler/cost.ts";
 import type { EngineInfo, EngineInput, EngineTurn } from "../engine.ts";
+import type { Pace } from "../pace.ts";
 
 export type WorkerOptions = {
   /** Folder of the target. */
@@ -12,10 +13,12 @@ export type WorkerOptions = {
   retainedBytes: number;
   queueLimit: number;
   queueTimeoutMs: number;
+  /** Steps take as long as this says: for benchmarks and tests only. */
+  pace?: Pace | undefined;
 };
 
 export type ToWorker = EngineInput | { type: "close" };
 export type FromWorker =
-  | { type: "ready"; info: EngineInfo; costs: CostPoint[]; widths: number[]; loadMs: number }
+  | { type: "ready"; info: EngineInfo; costs: readonly CostPoint[]; widths: number[]; loadMs: number }
   | ({ type: "turn" } & EngineTurn)
   | { type: "failed"; reason: string };

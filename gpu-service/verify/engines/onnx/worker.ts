@@ -21,7 +21,7 @@ run(parentPort).catch((error: unknown) => {
 
 async function run(port: MessagePort): Promise<void> {
   const started = now();
-  const { model, target, costs } = await loadExactModel(
+  const { model, target, widths, costs, overrunMs } = await loadExactModel(
     options,
     env.versions.node ?? "unknown",
     MEASURE_ROUNDS,
@@ -46,14 +46,15 @@ async function run(port: MessagePort): Promise<void> {
       context: model.context,
     },
     costs,
-    widths: model.widths,
+    widths,
     loadMs: now() - started,
   });
   while (!closing) {
     for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) take(got.message);
     const report = await scheduler.step();
     const frames = scheduler.takeFrames();
-    if (report || frames.length > 0) post({ type: "turn", frames, report, load: scheduler.load });
+    if (report || frames.length > 0)
+      post({ type: "turn", frames, report, load: scheduler.load, overrunMs: report ? overrunMs() : 0 });
     if (scheduler.idle && !closing) {
       await new Promise<void>((resolve) => {
         wake = resolve;

@@ -15,8 +15,8 @@ export type DraftState = { release: string | null; note: string | null };
 const LOOK_INTERVAL_MS = 5_000;
 /** A look that takes longer was part of a request that the runtime has ended: it will never settle. */
 const LOOK_TIMEOUT_MS = 60_000;
-/** A release that could not be loaded is tried again after this. */
-const RETRY_INTERVAL_MS = 60_000;
+/** A release that could not be loaded is tried again after this, then after twice as long, up to the most. */
+const RETRY_INTERVAL_MS = { first: 60_000, most: 3_600_000 };
 /** Most linear memory for drafts: an isolate has 128 MB for everything. */
 const MEMORY_LIMIT_BYTES = 88e6;
 /** A big image leaves room for a small pool only. */
@@ -27,7 +27,8 @@ export class ReleaseLoader {
   readonly #memory: DraftMemory;
   #loaded: { manifest: DraftManifest; manifestSha256: string; engine: DraftEngine } | undefined;
   #note: string | null = "no draft release is loaded yet";
-  #failed: { manifestSha256: string; retryAt: number } | undefined;
+  /** A try in place of the release before interrupts its drafts: it must not come every minute. */
+  #failed: { manifestSha256: string; waitMs: number; retryAt: number } | undefined;
   #lookAgainAt = 0;
   #looking: Promise<void> | undefined;
   #giveUpAt = 0;
@@ -68,14 +69,17 @@ export class ReleaseLoader {
     if (!wanted) return this.#tell(`channel ${target.id}: names no release yet`);
     const { manifest_sha256 } = wanted;
     if (this.#loaded?.manifestSha256 === manifest_sha256) return;
-    if (this.#failed?.manifestSha256 === manifest_sha256 && Date.now() < this.#failed.retryAt) return;
+    const failed = this.#failed?.manifestSha256 === manifest_sha256 ? this.#failed : undefined;
+    if (failed && Date.now() < failed.retryAt) return;
     try {
       const manifest = await readManifest(source, wanted, target);
       await this.#replace(source, manifest, manifest_sha256);
       this.#failed = undefined;
       console.log(JSON.stringify({ level: "info", message: "draft release loaded", release: manifest.id }));
     } catch (error) {
-      this.#failed = { manifestSha256: manifest_sha256, retryAt: Date.now() + RETRY_INTERVAL_MS };
+      const { first, most } = RETRY_INTERVAL_MS;
+      const waitMs = failed ? Math.min(2 * failed.waitMs, most) : first;
+      this.#failed = { manifestSha256: manifest_sha256, waitMs, retryAt: Date.now() + waitMs };
       throw error;
     }
   }

@@ -1,5 +1,5 @@
 /** Images from outside: every fault has its own error, and none gets as far as the kernel. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import {
   DraftMemory,
   type EngineOptions,
@@ -191,6 +191,26 @@ describe("loading", () => {
       drafted++;
     }
     expect(drafted).toBeGreaterThan(10);
+  });
+
+  test("a load that never ends gives its memory to the next, and touches it no more", async () => {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = writable.getWriter();
+    void writer.write(IMAGE.slice(0, 4096));
+    const memory = new DraftMemory(await kernelModule(), 64 << 20);
+    const file = { bytes: IMAGE.length, sha256: sha256(IMAGE) };
+    const load = (from: ReadableStream<Uint8Array>) =>
+      loadDraft(memory, from, file, nodeHasher, { poolPositions: 256 });
+    const image = (bytes: number) => memory.view(memory.kernel.heapStart(), bytes);
+    const first = load(readable);
+    await vi.waitFor(() => expect(image(4096)).toEqual(IMAGE.subarray(0, 4096)));
+    const second = await load(streamOf(IMAGE));
+    if (!second.ok) throw new Error(second.error.message);
+    writer.write(new Uint8Array(IMAGE.length - 4096)).catch(() => undefined);
+    expect(code(await first)).toBe("superseded");
+    expect(image(IMAGE.length)).toEqual(IMAGE);
+    second.engine.close();
+    expect(memory.take(1)?.at).toBe(memory.kernel.heapStart());
   });
 
   test("a second image lies beside the first in the same memory, or takes its place", async () => {

@@ -175,6 +175,22 @@ it("loads the old release again where the new one, in its place, turns out not t
   expect(errors).not.toHaveBeenCalled();
 });
 
+it("tries a release that does not load again, but more and more rarely", async () => {
+  vi.spyOn(console, "warn").mockImplementation(() => undefined);
+  const wrong = image.slice();
+  wrong[wrong.length - 100]! ^= 1;
+  const { source, imageReads } = await sourceOf("wrong", { image: wrong });
+  const loader = new ReleaseLoader(kernel);
+  const triesAt: number[] = [];
+  for (let minute = 0; minute < 20; minute++) {
+    const before = imageReads();
+    now += 60_000;
+    await loader.look(source);
+    if (imageReads() > before) triesAt.push(minute);
+  }
+  expect(triesAt).toEqual([0, 1, 3, 7, 15]);
+});
+
 it("keeps the release it has where the new one is too big for any place", async () => {
   vi.spyOn(console, "warn").mockImplementation(() => undefined);
   const loader = new ReleaseLoader(kernel, await roomForOne());

@@ -9,15 +9,25 @@ import type { DraftMemory, Region } from "./memory.ts";
 export type LoadError =
   | ImageError
   | NoMemory
-  | { readonly code: "digest_mismatch" | "read_failed"; readonly message: string };
+  | { readonly code: "digest_mismatch" | "read_failed" | "superseded"; readonly message: string };
 export type LoadResult = { ok: true; engine: DraftEngine } | { ok: false; error: LoadError };
 /** What a signed manifest says of the file. `sha256`: lower-case hexadecimal. */
 export type ImageFile = { readonly bytes: number; readonly sha256: string };
 
+const SUPERSEDED: LoadError = { code: "superseded", message: "a newer load took its memory" };
+
 /** Small reads cost more than the copy: workerd's default reader gives 4 KiB at a time. */
 const STAGING_BYTES = 1 << 20;
 
-/** `newHasher`: digestStreamHasher in workerd, one over node:crypto in Node. On failure no memory stays taken. */
+/** The region that a load is filling, by memory. */
+const filling = new WeakMap<DraftMemory, Region>();
+
+/**
+ * `newHasher`: digestStreamHasher in workerd, one over node:crypto in Node. On failure no memory stays taken.
+ *
+ * One load at a time in a memory. A newer one takes the memory of an older one that is under way, which then fails
+ * with `superseded`: a load whose request the runtime ended never settles and would hold its region for ever.
+ */
 export async function loadDraft(
   memory: DraftMemory,
   stream: ReadableStream<Uint8Array>,
@@ -25,6 +35,9 @@ export async function loadDraft(
   newHasher: () => Hasher,
   options: Partial<EngineOptions> = {},
 ): Promise<LoadResult> {
+  const older = filling.get(memory);
+  if (older) memory.give(older);
+  filling.delete(memory);
   const region = memory.take(file.bytes);
   if (!region) {
     await stream.cancel();
@@ -33,7 +46,10 @@ export async function loadDraft(
       error: { code: "no_memory", message: `an image of ${file.bytes} bytes does not fit` },
     };
   }
+  filling.set(memory, region);
   const error = await fill(memory, region, stream, file, newHasher());
+  if (!memory.holds(region)) return { ok: false, error: SUPERSEDED };
+  filling.delete(memory);
   const parsed = error ? undefined : parseImage(memory.view(region.at, file.bytes));
   const fault =
     error ?? (parsed!.ok ? checkContent(parsed!.header, memory.view(region.at, file.bytes)) : parsed!.error);
@@ -58,6 +74,7 @@ async function fill(
     for await (const chunk of chunks(stream, file.bytes)) {
       if (at + chunk.length > file.bytes)
         return { code: "oversized", message: `more than ${file.bytes} bytes came` };
+      if (!memory.holds(region)) return SUPERSEDED;
       memory.view(region.at + at, chunk.length).set(chunk);
       at += chunk.length;
       await hasher.update(chunk);

@@ -42,6 +42,11 @@ export class DraftMemory {
     return region;
   }
 
+  /** Whether the region is taken still. */
+  holds(region: Region): boolean {
+    return this.#regions.includes(region);
+  }
+
   give(region: Region): void {
     const index = this.#regions.indexOf(region);
     if (index < 0) throw new Error("this region is not taken");

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { trustedKeySchema } from "../gpu-service/protocol/manifest.ts";
 import { fromBase64Url } from "../gpu-service/protocol/token.ts";
+import type { LinkObjects } from "./link/shared-link.ts";
 import type { ChannelStub } from "./releases/channel-client.ts";
 
 /** What the runtime hands the worker. Text variables are checked by `readConfig`. */
@@ -9,6 +10,7 @@ export type Env = {
   RELEASES: R2Bucket;
   DB: D1Database;
   CHANNELS: { getByName(target: string): ChannelStub };
+  LINKS: LinkObjects;
   [variable: string]: unknown;
 };
 
@@ -60,6 +62,8 @@ const configSchema = z
     VERIFIER_URLS: verifierUrls,
     LINK_KEY_ID: z.string().min(1),
     LINK_SECRET: z.string().min(32, "must have at least 32 characters"),
+    /** The way to a verifier: over a link of the request's own, a shared one, or whichever is better. */
+    LINK: z.enum(["auto", "own", "shared"]).default("auto"),
     /** Public keys that releases and channel records may be signed with. */
     TRUSTED_KEYS: json.pipe(trustedKeys),
     /** Opens /admin; without it there is no /admin. */
@@ -82,6 +86,7 @@ const configSchema = z
     target: env.TARGET,
     verifierUrls: env.VERIFIER_URLS,
     linkKey: { id: env.LINK_KEY_ID, secret: env.LINK_SECRET },
+    link: env.LINK,
     trustedKeys: env.TRUSTED_KEYS,
     adminSecret: env.ADMIN_SECRET,
     training: { url: env.TRAINING_URL, token: env.TRAINING_TOKEN, recipe: env.RETRAIN_RECIPE },

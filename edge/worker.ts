@@ -7,18 +7,19 @@ import type { AppEnv, Services } from "./api/context.ts";
 import { type Config, type Env, readConfig } from "./config.ts";
 import { startDrafting } from "./drafting/drafting.ts";
 import kernel from "./drafting/kernel/build/draft.wasm";
-import { ownLink } from "./link/own-link.ts";
-import { inTurn } from "./link/replicas.ts";
+import { Links } from "./link/links.ts";
 import { ReleaseLoader } from "./releases/loader.ts";
 import { readStoredBytes } from "./releases/stored.ts";
 import { postRetrainingJob } from "./retraining/cron.ts";
 import { loadTargetText, type TargetText } from "./text/target-text.ts";
 
+export { LinkObject } from "./link/link-object.ts";
 export { Channel } from "./releases/channel.ts";
 
 /** What outlives a request in this isolate. */
 type Isolate = {
   config: Config;
+  links: Links;
   releases: ReleaseLoader;
   keyCache: ConstructorParameters<typeof ApiKeys>[1];
   text: TextLoad | undefined;
@@ -29,8 +30,11 @@ const TEXT_LOAD_TIMEOUT_MS = 30_000;
 let isolate: Isolate | undefined;
 
 function isolateFor(env: Env): Isolate {
-  isolate ??= {
-    config: readConfig(env),
+  if (isolate) return isolate;
+  const config = readConfig(env);
+  isolate = {
+    config,
+    links: new Links(config, Math.random),
     releases: new ReleaseLoader(kernel),
     keyCache: new Map(),
     text: undefined,
@@ -54,11 +58,14 @@ function servicesOf(c: Context<AppEnv>): Services {
       return text;
     },
     draft: () => releases.state,
-    links: (prompt) => inTurn(config.verifierUrls, prompt).map((url) => ownLink(url, config.linkKey)),
+    links: (prompt) => state.links.for(prompt, { objects: env.LINKS, place: placeOf(c.req.raw) }),
     startDrafting: (request) => startDrafting(request, releases.release, releases.state),
     channel: (target) => env.CHANNELS.getByName(target),
   };
 }
+
+/** The data centre that serves the request, as far as is known. */
+const placeOf = ({ cf }: Request): string => (typeof cf?.colo === "string" ? cf.colo : "here");
 
 /** One load shared by all requests of the isolate; a failed one is tried again by the next request. */
 function textOf(state: Isolate, env: Env, keepAlive: (work: Promise<unknown>) => void): Promise<TargetText> {

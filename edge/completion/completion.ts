@@ -9,7 +9,7 @@ import type { VerifierLink } from "../link/link.ts";
 import type { CompletionEvent, CompletionJob } from "./job.ts";
 import { Run } from "./run.ts";
 
-/** `links`: replicas in the order in which they are tried. `drafter` is absent when drafts are off. */
+/** `links`: replicas in the order in which they are tried; one may come twice, over another way. `drafter` is absent when drafts are off. */
 export async function* complete(
   job: CompletionJob,
   links: readonly VerifierLink[],
@@ -20,6 +20,7 @@ export async function* complete(
     drafter?.prepare();
     const inTurn = [...links];
     for (const link of inTurn) {
+      if (link.name === run.refusedBy) continue;
       const lost = yield* run.on(link);
       if (!lost) return;
       // Often only the connection was lost: such a replica is asked once more, after the others.

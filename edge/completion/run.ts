@@ -12,6 +12,8 @@ const REPORT_TIMEOUT_MS = 1_000;
 
 export class Run {
   lastLoss: Failure = { kind: "unreachable", message: "no verifier is configured" };
+  /** The replica that refused last: another way to it would not help. */
+  refusedBy: string | undefined;
   readonly #job: CompletionJob;
   readonly #drafter: Drafter | undefined;
   readonly #committer: Committer;
@@ -74,6 +76,7 @@ export class Run {
           return false;
         case "error":
           this.lastLoss = { ...event, kind: "verifier" };
+          this.refusedBy = link.name;
           // Another replica may still have the numerics under which the text began.
           if (event.retryable || event.code === "numerics_mismatch") return true;
           yield { type: "failed", failure: this.lastLoss };

@@ -18,6 +18,7 @@ it("reads what is there and freezes it", () => {
     trustedKeys: [{ id: "a", public_key: PUBLIC_KEY }],
     adminSecret: undefined,
     testHints: false,
+    link: "auto",
   });
   expect(Object.isFrozen(config)).toBe(true);
 });
@@ -31,6 +32,7 @@ it("names every bad key at once", () => {
     TRUSTED_KEYS: "{",
     ADMIN_SECRET: "x",
     TEST_HINTS: "yes",
+    LINK: "warm",
   };
   const message = (() => {
     try {

@@ -1,25 +1,8 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { SequenceEvent, SequenceRequest } from "../../edge/link/link.ts";
 import { ownLink } from "../../edge/link/own-link.ts";
+import { FakeSocket } from "../support/fake-socket.ts";
 import { GREEDY } from "../support/sequences.ts";
-
-/** A socket as workerd has it: it says nothing before it is accepted. */
-class FakeSocket extends EventTarget {
-  accepted = false;
-  sent: string[] = [];
-  closed = 0;
-  send = (text: string) => this.sent.push(text);
-  close = () => this.closed++;
-  /** What arrives before there is a listener is lost. */
-  accept = () => {
-    this.accepted = true;
-    if (this.closeOnAccept) this.dispatchEvent(Object.assign(new Event("close"), { code: 1006 }));
-  };
-  closeOnAccept = false;
-  say(data: string) {
-    this.dispatchEvent(Object.assign(new Event("message"), { data }));
-  }
-}
 
 const request: SequenceRequest = {
   ...{ target: "m", tokenizer: "a".repeat(64), prompt: [1], sampling: GREEDY, max_tokens: 9 },

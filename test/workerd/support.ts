@@ -34,6 +34,7 @@ export const env = {
   TRUSTED_KEYS: JSON.stringify(trusted),
   ADMIN_SECRET,
   TEST_HINTS: "1",
+  LINK: "own",
 };
 
 export const toBytes = (text: string) => Uint8Array.from(new TextEncoder().encode(text));
@@ -53,8 +54,8 @@ export async function migrate(): Promise<void> {
 }
 
 /** Every WebSocket that the worker opens ends at the scripted verifier. */
-export function routeLinksTo(verifier: ScriptedVerifier): void {
-  vi.spyOn(globalThis, "fetch").mockImplementation(async () => {
+export function routeLinksTo(verifier: ScriptedVerifier) {
+  return vi.spyOn(globalThis, "fetch").mockImplementation(async () => {
     const { 0: client, 1: server } = new WebSocketPair();
     server.accept();
     const connection = verifier.connect({
@@ -73,14 +74,20 @@ type Init = {
   headers?: Record<string, string>;
   body?: unknown;
   signal?: AbortSignal;
+  /** The data centre that the request comes in by. */
+  colo?: string;
 };
 
-export function call(path: string, { method, key, headers, body, signal }: Init = {}): Promise<Response> {
+export function call(
+  path: string,
+  { method, key, headers, body, signal, colo }: Init = {},
+): Promise<Response> {
   const request = new Request(`http://outrider.test${path}`, {
     method: method ?? (body === undefined ? "GET" : "POST"),
     headers: { ...(key && { authorization: `Bearer ${key}` }), ...headers },
     ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
     ...(signal && { signal }),
+    ...(colo !== undefined && { cf: { colo } }),
   });
   return Promise.resolve(worker.fetch(request, env, createExecutionContext()));
 }

@@ -35,10 +35,20 @@ const cheapRows = () =>
     { slots: 1, rows: 65, ms: 11 },
   ]);
 
+/** The scheduler whose waits for hints pass at once, and with nothing arriving meanwhile. */
 export function schedulerFor(model: FakeTarget, more: Partial<SchedulerOptions> = {}): Scheduler {
   const now = () => model.elapsedMs;
   const usual = { slots: 4, queueLimit: 16, queueTimeoutMs: 1e9, costs: cheapRows(), now };
-  return new Scheduler(model, { ...usual, ...more });
+  const scheduler = new Scheduler(model, { ...usual, ...more });
+  const step = scheduler.step.bind(scheduler);
+  scheduler.step = async () => {
+    for (;;) {
+      const report = await step();
+      if (report || scheduler.wakeAt === undefined) return report;
+      model.elapsedMs = scheduler.wakeAt;
+    }
+  };
+  return scheduler;
 }
 
 /** Steps until nothing is left to do; all frames. */

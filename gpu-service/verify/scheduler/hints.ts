@@ -1,9 +1,10 @@
 /**
  * Hints that wait for their turn, matched against the committed text by position and by path.
  *
- * A path is one drafted line, kept as a sparse map from position to id, with branches beside it. A newer path
- * drops the older; where the text leaves the line the path is refused: its rest, and whatever arrives for it
- * later, is dropped, and only a branch that leads on from the text's own token is still followed.
+ * A path is one drafted line, kept as a sparse map from position to id, with branches beside it. Where the text leaves
+ * the line the path is refused: its rest, and whatever arrives for it later, is dropped, and only a branch that leads
+ * on from the text's own tokens is still followed. A newer path drops the older, but for branches that are being
+ * followed: it may lead on from their ends.
  */
 import { HINT_SOURCES, type HintFrame, type HintSource } from "../../protocol/frames.ts";
 
@@ -11,44 +12,51 @@ import { HINT_SOURCES, type HintFrame, type HintSource } from "../../protocol/fr
 export const MAX_WAITING_IDS = 512;
 export const MAX_WAITING_BRANCHES = 16;
 
-type Branch = { at: number; ids: readonly number[]; source: HintSource };
+type Stretch = { at: number; ids: readonly number[] };
+type Branch = Stretch & { source: HintSource };
 export type Hint = Pick<HintFrame, "path" | "at" | "ids" | "source" | "branches">;
 /** What is foretold to follow the committed text, and by which source each id. */
 export type Foretold = { ids: readonly number[]; sources: readonly HintSource[] };
 
 export class HintStore {
   #path = -1;
-  #refused = false;
+  /** Where the text left the newest path's line; Infinity while it has not. */
+  #refusedAt = Number.POSITIVE_INFINITY;
+  #isAstray = true;
   /** Position to id and source, packed as id × 8 + index in HINT_SOURCES. */
   readonly #line = new Map<number, number>();
   #branches: Branch[] = [];
 
+  /** Whether the text has left everything that was hinted: what leads on from it has yet to be drafted. */
+  get isAstray(): boolean {
+    return this.#isAstray;
+  }
+
+  /** The newest path of which a hint came, -1 before the first. */
+  get path(): number {
+    return this.#path;
+  }
+
   /** Takes a hint in. `text`: all committed ids; what the hint says of positions in it must agree. */
   add(hint: Hint, text: readonly number[]): void {
-    if (hint.path < this.#path || (hint.path === this.#path && this.#refused)) return;
-    if (hint.path > this.#path) this.#begin(hint.path);
-    const source = HINT_SOURCES.indexOf(hint.source);
-    let refusedAt = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < hint.ids.length; i++) {
-      const position = hint.at + i;
-      if (position >= text.length + MAX_WAITING_IDS) break;
-      if (position >= text.length) this.#line.set(position, hint.ids[i]! * 8 + source);
-      else if (text[position] !== hint.ids[i]) {
-        refusedAt = position;
-        break;
-      }
-    }
-    for (const branch of hint.branches ?? []) this.#addBranch({ ...branch, source: hint.source }, text);
-    if (refusedAt < Number.POSITIVE_INFINITY) this.#refuse(refusedAt);
+    if (hint.path < this.#path) return;
+    if (hint.path > this.#path) this.#begin(hint.path, text);
+    const branches = hint.branches ?? [];
+    this.#isAstray = !agrees(hint, text) && !branches.some((branch) => agrees(branch, text));
+    for (const branch of branches) this.#addBranch({ ...branch, source: hint.source }, text);
+    if (this.#refusedAt === Number.POSITIVE_INFINITY) this.#addToLine(hint, text);
+    else this.#isAstray &&= this.#branches.length === 0;
   }
 
   /** The text goes on with `id` at `position`: what foretold otherwise is dropped. */
   advance(position: number, id: number): void {
     const packed = this.#line.get(position);
-    if (packed !== undefined) {
-      this.#line.delete(position);
-      if (packed >>> 3 !== id) this.#refuse(position);
-    }
+    const covering = this.#branches.filter((b) => b.at <= position && position < b.at + b.ids.length);
+    const isFollowed = covering.some((b) => b.ids[position - b.at] === id);
+    this.#line.delete(position);
+    const isOnLine = packed === undefined ? covering.length === 0 || isFollowed : packed >>> 3 === id;
+    if (!isOnLine) this.#refuse(position);
+    if (!isOnLine && !isFollowed) this.#isAstray = true;
     if (this.#branches.length > 0) {
       this.#branches = this.#branches.filter((b) => position < b.at || leadsOn(b, position, id));
     }
@@ -58,45 +66,78 @@ export class HintStore {
   next(end: number, most: number): Foretold | undefined {
     const ids: number[] = [];
     const sources: HintSource[] = [];
-    for (let packed = this.#line.get(end); packed !== undefined && ids.length < most; ) {
+    const branch = this.#line.has(end) ? undefined : this.#branches.find((b) => b.at <= end);
+    for (let i = end - (branch?.at ?? end); branch && i < branch.ids.length && ids.length < most; i++) {
+      ids.push(branch.ids[i]!);
+      sources.push(branch.source);
+    }
+    while (ids.length < most) {
+      const packed = this.#line.get(end + ids.length);
+      if (packed === undefined) break;
       ids.push(packed >>> 3);
       sources.push(HINT_SOURCES[packed & 7]!);
-      packed = this.#line.get(end + ids.length);
     }
-    if (ids.length > 0) return { ids, sources };
-    const branch = this.#branches.find((b) => b.at <= end);
-    if (!branch) return undefined;
-    const rest = branch.ids.slice(end - branch.at, end - branch.at + most);
-    return { ids: rest, sources: rest.map(() => branch.source) };
+    return ids.length > 0 ? { ids, sources } : undefined;
   }
 
-  clear(): void {
-    this.#line.clear();
-    this.#branches = [];
-  }
-
-  #begin(path: number): void {
-    this.clear();
+  /** A branch that the text has begun to follow may be what the new path leads on from. */
+  #begin(path: number, text: readonly number[]): void {
     this.#path = path;
-    this.#refused = false;
+    this.#refusedAt = Number.POSITIVE_INFINITY;
+    this.#line.clear();
+    this.#branches = this.#branches.filter((b) => b.at < text.length);
+  }
+
+  #addToLine(hint: Hint, text: readonly number[]): void {
+    const source = HINT_SOURCES.indexOf(hint.source);
+    for (let i = 0; i < hint.ids.length; i++) {
+      const position = hint.at + i;
+      const id = hint.ids[i]!;
+      if (position >= text.length + MAX_WAITING_IDS) return;
+      if (position >= text.length) {
+        this.#line.set(position, id * 8 + source);
+        this.#dropOvertaken(position, id, text.length);
+      } else if (text[position] !== id) {
+        this.#refuse(position);
+        return;
+      }
+    }
+  }
+
+  /** Where a newer path says otherwise than a branch that it found being followed, the branch is out of date. */
+  #dropOvertaken(position: number, id: number, end: number): void {
+    if (this.#branches.length === 0) return;
+    this.#branches = this.#branches.filter(
+      (b) => b.at >= end || position >= b.at + b.ids.length || b.ids[position - b.at] === id,
+    );
   }
 
   /** The text left the line at `position`: branches that begin after it hang in the air. */
   #refuse(position: number): void {
-    this.#refused = true;
+    this.#refusedAt = Math.min(this.#refusedAt, position);
     this.#line.clear();
     this.#branches = this.#branches.filter((b) => b.at <= position);
   }
 
+  /** Adds a branch, or what it has more than one that is there already. */
   #addBranch(branch: Branch, text: readonly number[]): void {
-    if (this.#branches.length >= MAX_WAITING_BRANCHES) return;
-    if (branch.at >= text.length + MAX_WAITING_IDS || branch.at + branch.ids.length <= text.length) return;
-    for (let position = branch.at; position < text.length; position++) {
-      if (text[position] !== branch.ids[position - branch.at]) return;
-    }
-    this.#branches.push(branch);
+    if (branch.at > this.#refusedAt || branch.at >= text.length + MAX_WAITING_IDS) return;
+    if (branch.at + branch.ids.length <= text.length || !agrees(branch, text)) return;
+    const same = this.#branches.findIndex((b) => b.at === branch.at && isPrefix(b.ids, branch.ids));
+    if (same >= 0) this.#branches[same] = branch;
+    else if (this.#branches.length < MAX_WAITING_BRANCHES) this.#branches.push(branch);
   }
 }
+
+/** Whether nothing in the text says otherwise. */
+function agrees({ at, ids }: Stretch, text: readonly number[]): boolean {
+  const end = Math.min(at + ids.length, text.length);
+  for (let position = at; position < end; position++) if (text[position] !== ids[position - at]) return false;
+  return true;
+}
+
+const isPrefix = (short: readonly number[], long: readonly number[]): boolean =>
+  short.length <= long.length && short.every((id, i) => long[i] === id);
 
 /** Whether a branch that covers `position` agrees with `id` there and has more to say. */
 const leadsOn = (branch: Branch, position: number, id: number): boolean =>

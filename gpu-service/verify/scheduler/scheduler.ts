@@ -5,12 +5,13 @@
  * effect between steps, so that nothing changes under a step that runs. Every ready sequence moves by at least
  * one token in every step; prompts are prefilled in chunks beside them.
  */
-import { MAX_HINT_IDS, type VerifierFrame } from "../../protocol/frames.ts";
+import { type HintFrame, MAX_HINT_IDS, type VerifierFrame } from "../../protocol/frames.ts";
 import type { EngineInput, StartFrame, StepReport } from "../engines/engine.ts";
 import { Acceptance } from "./acceptance.ts";
 import { knownIds, nextInLine, refuseStart } from "./admission.ts";
 import { type Batch, planBatch, slotRows } from "./batch.ts";
 import type { CostTable } from "./cost.ts";
+import { type Hold, payHold, worthwhileHold } from "./hold.ts";
 import type { StepLogits, TargetModel } from "./model.ts";
 import { Sequence } from "./sequence.ts";
 import { scorePrompt, settlePart } from "./settle.ts";
@@ -30,10 +31,11 @@ export type SchedulerOptions = {
 export class Scheduler {
   readonly #model: TargetModel;
   readonly #options: SchedulerOptions;
-  readonly #inbox: EngineInput[] = [];
+  readonly #inbox: { input: EngineInput; at: number }[] = [];
   #queue: Sequence[] = [];
   #active: Sequence[] = [];
   #outbox: VerifierFrame[] = [];
+  #hold: Hold | undefined;
   /** Acceptance over all sequences: what a new one begins with. */
   readonly #prior = new Acceptance();
 
@@ -51,8 +53,14 @@ export class Scheduler {
     return { active: this.#active.length, queued: this.#queue.length };
   }
 
-  accept(input: EngineInput): void {
-    this.#inbox.push(input);
+  /** No step runs before then unless something arrives, milliseconds of the scheduler's clock; undefined: at once. */
+  get wakeAt(): number | undefined {
+    return this.#hold?.until;
+  }
+
+  /** `at`: when it arrived, by the scheduler's clock; a step may have run since. */
+  accept(input: EngineInput, at = this.#options.now()): void {
+    this.#inbox.push({ input, at });
   }
 
   /** Frames since the last call, in order. */
@@ -62,11 +70,16 @@ export class Scheduler {
     return frames;
   }
 
-  /** Takes in what arrived and runs one step; undefined when there is nothing to run. Rejects if the model does. */
+  /**
+   * Takes in what arrived and runs one step; undefined when there is nothing to run, or nothing before `wakeAt`
+   * unless something arrives. Rejects if the model does.
+   */
   async step(): Promise<StepReport | undefined> {
-    for (const input of this.#inbox.splice(0)) this.#apply(input);
+    for (const { input, at } of this.#inbox.splice(0)) this.#apply(input, at);
     this.#expireQueue();
     this.#admit();
+    this.#settleHold();
+    if (this.#hold) return undefined;
     const batch = planBatch(this.#active, this.#options.costs);
     if (batch.parts.length === 0) return undefined;
     const started = this.#options.now();
@@ -78,7 +91,7 @@ export class Scheduler {
     return { ...outcome, ms: ended - started, samplingMs: ended - ran };
   }
 
-  #apply(input: EngineInput): void {
+  #apply(input: EngineInput, at: number): void {
     switch (input.type) {
       case "start":
         this.#enqueue(input);
@@ -91,9 +104,18 @@ export class Scheduler {
       case "hint": {
         const sequence = this.#find(input.stream);
         const hint = sequence?.start.drafts ? knownIds(input, this.#model.vocabSize) : undefined;
-        if (hint) sequence?.hints.add(hint, sequence.text);
+        if (!sequence || !hint) break;
+        sequence.lastSource = hint.source;
+        takeHint(sequence, hint, at);
       }
     }
+  }
+
+  /** Pays for the wait so far, and sees whether to wait on. */
+  #settleHold(): void {
+    const now = this.#options.now();
+    if (this.#hold) payHold(this.#hold, now);
+    this.#hold = worthwhileHold(this.#active, this.#options.costs, now);
   }
 
   #enqueue(start: StartFrame): void {
@@ -159,6 +181,8 @@ export class Scheduler {
       }
       const frames = settlePart(part, batch, this.#options.costs, row);
       if (frames.length === 0) return;
+      const { text, hints, arrivals } = sequence;
+      arrivals.committed(text.length, now, hints.next(text.length, 1) !== undefined, hints.isAstray);
       sequence.firstTokenAt ||= now;
       hinted.forEach((_, place) => {
         addTo(drafted, foretold!.sources[place]!, 1);
@@ -184,6 +208,16 @@ export class Scheduler {
     this.#active = this.#active.filter((s) => s !== sequence);
     this.#queue = this.#queue.filter((s) => s !== sequence);
   }
+}
+
+function takeHint({ hints, arrivals, text }: Sequence, hint: HintFrame, at: number): void {
+  if (hint.path < hints.path) return;
+  hints.add(hint, text);
+  const reach = Math.max(
+    ...[hint, ...(hint.branches ?? [])].map((stretch) => stretch.at + stretch.ids.length),
+  );
+  const have = hints.next(text.length, 1) !== undefined;
+  arrivals.hinted({ path: hint.path, from: hint.at, reach }, at, text.length, have, hints.isAstray);
 }
 
 function addTo(counts: Record<string, number>, name: string, n: number): void {

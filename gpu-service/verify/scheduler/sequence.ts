@@ -3,6 +3,7 @@ import type { DoneFrame, HintSource, LogprobEntry } from "../../protocol/frames.
 import { hasPenalties } from "../../protocol/sampling.ts";
 import type { StartFrame } from "../engines/engine.ts";
 import { Acceptance } from "./acceptance.ts";
+import { Arrivals } from "./arrivals.ts";
 import { HintStore } from "./hints.ts";
 import type { Cache, Owner } from "./model.ts";
 
@@ -16,6 +17,9 @@ export class Sequence {
   readonly text: number[];
   readonly hints = new HintStore();
   readonly acceptance: Acceptance;
+  readonly arrivals = new Arrivals();
+  /** Where the newest hint came from. */
+  lastSource: HintSource = "model";
   /** How often each output id occurred; kept only where penalties need it. */
   readonly outputCounts = new Map<number, number>();
   /** With `prompt_logprobs`: what has been scored so far, null for the first id. */
@@ -26,7 +30,7 @@ export class Sequence {
   cache: Cache | undefined;
   /** Ids of the prompt that were in the cache from the beginning. */
   cachedTokens = 0;
-  /** Milliseconds that hint rows may still waste; undefined until the first step. */
+  /** Milliseconds that hint rows and waits may still waste; undefined until the first step. */
   credit: number | undefined;
   steps = 0;
   readonly drafted: CountsBySource = {};

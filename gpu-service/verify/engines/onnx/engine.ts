@@ -38,7 +38,8 @@ export async function startOnnxEngine(options: WorkerOptions, listener: EngineLi
     costs: ready.costs,
     widths: ready.widths,
     loadMs: ready.loadMs,
-    send: (input: EngineInput) => post(input),
+    send: (input: EngineInput) =>
+      post({ type: "input", input, at: performance.timeOrigin + performance.now() }),
     async close() {
       closing = true;
       post({ type: "close" });

@@ -17,7 +17,8 @@ export type WorkerOptions = {
   pace?: Pace | undefined;
 };
 
-export type ToWorker = EngineInput | { type: "close" };
+/** `at`: when the input arrived, in milliseconds since the epoch: the two sides' own clocks begin at different times. */
+export type ToWorker = { type: "input"; input: EngineInput; at: number } | { type: "close" };
 export type FromWorker =
   | { type: "ready"; info: EngineInfo; costs: readonly CostPoint[]; widths: number[]; loadMs: number }
   | ({ type: "turn" } & EngineTurn)

@@ -32,8 +32,17 @@ async function run(port: MessagePort): Promise<void> {
   let wake = () => {};
   const take = (message: ToWorker) => {
     if (message.type === "close") closing = true;
-    else scheduler.accept(message);
+    else scheduler.accept(message.input, message.at - performance.timeOrigin);
     wake();
+  };
+  /** Something arrives, or the scheduler's clock says `until`. */
+  const arrival = async (until: number | undefined) => {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      if (until !== undefined) timer = setTimeout(resolve, until - now());
+    });
+    clearTimeout(timer);
   };
   port.on("message", take);
   post({
@@ -55,11 +64,9 @@ async function run(port: MessagePort): Promise<void> {
     const frames = scheduler.takeFrames();
     if (report || frames.length > 0)
       post({ type: "turn", frames, report, load: scheduler.load, overrunMs: report ? overrunMs() : 0 });
-    if (scheduler.idle && !closing) {
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    }
+    if (report || closing) continue;
+    const { idle, wakeAt } = scheduler;
+    if (idle || wakeAt !== undefined) await arrival(wakeAt);
   }
   port.close();
 }

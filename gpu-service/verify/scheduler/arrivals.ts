@@ -1,0 +1,148 @@
+/**
+ * How long hints take to arrive, learnt for one sequence: what it would mean to wait for them.
+ *
+ * Times run from the moment a token was confirmed to the moment a hint's frame came in, both by the verifier's clock:
+ * they hold the round trip, the drafting and whatever else lies between, and nothing has to be known of any of them.
+ * Whether the verifier waits or not, every answer tells how long it took.
+ */
+
+/** Weight of the newest observation. */
+const GAIN = 0.25;
+/** A frame on the same path that took longer than usual may have waited for tokens: it says little of the drafting. */
+const LATE_GAIN = 0.05;
+/** An answer is given up when it is later than expected by so many spreads, and so many milliseconds. */
+const SPREADS = 2;
+const SLACK_MS = 0.5;
+/** Ends of the text whose time is remembered: an answer to an older one says nothing of a wait that could pay. */
+const REMEMBERED_ENDS = 64;
+
+/** What is known of one kind of answer. Times in milliseconds. */
+class Answer {
+  ms = 0;
+  #spread = 0;
+  /** Ids in its first frame. */
+  ids = 1;
+  /** How often it came before it was given up. */
+  chance = 0.8;
+  isKnown = false;
+
+  get giveUpMs(): number {
+    return this.ms + SPREADS * this.#spread + SLACK_MS;
+  }
+
+  came(ms: number, ids: number, gain = GAIN): void {
+    if (!this.isKnown) {
+      this.isKnown = true;
+      [this.ms, this.#spread, this.ids] = [ms, ms / 4, ids];
+      return;
+    }
+    this.chance += GAIN * ((ms <= this.giveUpMs ? 1 : 0) - this.chance);
+    // One answer that was held up says little of the next.
+    const usual = Math.min(ms, this.giveUpMs + 2 * this.#spread + 1);
+    this.#spread += gain * (Math.abs(usual - this.ms) - this.#spread);
+    this.ms += gain * (usual - this.ms);
+    this.ids += GAIN * (ids - this.ids);
+  }
+
+  missed(): void {
+    this.chance -= GAIN * this.chance;
+  }
+}
+
+/** Hints that are on their way. Times in milliseconds from now. */
+export type Awaited = {
+  /** Until `count` ids are there, more than there are now. */
+  msUntil(count: number): number;
+  /** After which they are not waited for any longer. */
+  giveUpMs: number;
+  /** That they come before that. */
+  chance: number;
+  /** Ids that were confirmed since and have to agree. */
+  overtaken: number;
+};
+
+export class Arrivals {
+  /** Answers to a refusal, answers where hints were used up, and each further frame on the same path. */
+  readonly #anew = new Answer();
+  readonly #onward = new Answer();
+  readonly #further = new Answer();
+  /** Ends of the text that were refused, oldest first, and when the text became that long. */
+  readonly #refusedAt = new Map<number, number>();
+  /** Since when, and from which end of the text on, there has been no hint. */
+  #dry: { at: number; end: number; anew: boolean } | undefined;
+  #path = -1;
+  /** The newest frame that brought ids. */
+  #newest = { at: 0, reach: 0 };
+
+  /** The text ends before position `end` since `at`; `have`: whether a hint leads on; `anew`: whether one has to be drafted anew. */
+  committed(end: number, at: number, have: boolean, anew: boolean): void {
+    if (anew) this.#remember(end, at);
+    if (have) this.#dry = undefined;
+    else if (!this.#dry || (anew && !this.#dry.anew)) this.#dry = { at, end, anew };
+  }
+
+  /**
+   * A frame of `path` came in at `at` that speaks of positions `from` to `reach`; `end`: of the text; `have` and
+   * `anew` as above, with it.
+   */
+  hinted(
+    frame: { path: number; from: number; reach: number },
+    at: number,
+    end: number,
+    have: boolean,
+    anew: boolean,
+  ): void {
+    const ids = frame.reach - Math.max(end, this.#newest.reach);
+    if (frame.path > this.#path) {
+      const refusedAt = this.#refusedAt.get(frame.from);
+      if (refusedAt !== undefined) this.#anew.came(at - refusedAt, frame.reach - frame.from);
+    } else if (this.#dry && !this.#dry.anew && have) {
+      this.#onward.came(at - this.#dry.at, frame.reach - end);
+    } else if (ids > 0) {
+      const gap = at - this.#newest.at;
+      this.#further.came(gap, ids, gap > this.#further.ms ? LATE_GAIN : GAIN);
+    }
+    if (frame.path > this.#path || ids > 0) this.#newest = { at, reach: frame.reach };
+    this.#path = frame.path;
+    if (have) this.#dry = undefined;
+    else if (anew && this.#dry && !this.#dry.anew) {
+      this.#dry = { at: this.#refusedAt.get(end) ?? this.#dry.at, end, anew };
+      this.#remember(end, this.#dry.at);
+    }
+  }
+
+  /** A wait for more than `have` ids ended without them. */
+  missed(have: number): void {
+    if (have > 0) this.#further.missed();
+    else (this.#dry?.anew ? this.#anew : this.#onward).missed();
+  }
+
+  /** What is to be expected at `now` where the text ends before `end` and `have` ids lead on; undefined if nothing. */
+  awaited(have: number, end: number, now: number): Awaited | undefined {
+    const first = have > 0 ? undefined : this.#dry?.anew ? this.#anew : this.#onward;
+    const answer = first ?? this.#further;
+    const since = first ? this.#dry?.at : this.#newest.at;
+    if (!answer.isKnown || since === undefined) return undefined;
+    const elapsed = now - since;
+    const giveUpMs = answer.giveUpMs - elapsed;
+    if (giveUpMs <= 0) return undefined;
+    const firstMs = Math.max(0, answer.ms - elapsed);
+    const perFrame = this.#further.isKnown ? this.#further : answer;
+    const there = have + answer.ids;
+    return {
+      msUntil: (count) => firstMs + Math.max(0, Math.ceil((count - there) / perFrame.ids)) * perFrame.ms,
+      giveUpMs,
+      chance: answer.chance,
+      overtaken: first ? end - this.#dry!.end : 0,
+    };
+  }
+
+  #remember(end: number, at: number): void {
+    this.#refusedAt.set(end, at);
+    if (this.#refusedAt.size <= REMEMBERED_ENDS) return;
+    for (const oldest of this.#refusedAt.keys()) {
+      this.#refusedAt.delete(oldest);
+      return;
+    }
+  }
+}

@@ -50,6 +50,10 @@ export class Pass {
   get count(): number {
     return this.#ids.length;
   }
+  /** Model position after the pass's last token. */
+  get end(): number {
+    return this.#from + this.#ids.length;
+  }
 
   /** Does one step; returns the multiply-adds that it took. */
   step(): number {

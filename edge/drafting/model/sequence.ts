@@ -9,17 +9,16 @@
  */
 import type { DraftEngine } from "./engine.ts";
 import { type DraftSettings, Pass } from "./pass.ts";
+import { SequenceCache } from "./sequence-cache.ts";
 import { type Draft, type DraftOptions, DraftWork, PrefillWork, type Work } from "./work.ts";
 
 export class Sequence {
   readonly #engine: DraftEngine;
-  readonly #tenant: string | undefined;
+  /** Keys and values of the first ids held. */
+  readonly #cache: SequenceCache;
   /** Ids held; ids[0] stands at absolute position #start. */
   #ids: number[] = [];
   #start = 0;
-  /** How many of the ids have their keys and values in the cache. */
-  #computed = 0;
-  #pages: number[] = [];
   #pass: Pass | undefined;
   #version = 0;
   /** Multiply-adds since the last pause. */
@@ -29,7 +28,7 @@ export class Sequence {
   /** `tenant`: whose caches of earlier sequences it may take over, and to whom it leaves its own. */
   constructor(engine: DraftEngine, tenant: string | undefined) {
     this.#engine = engine;
-    this.#tenant = tenant;
+    this.#cache = new SequenceCache(engine.pages, engine.kernel.pagePositions(), tenant);
   }
 
   /** Absolute position after the last id, drafted ones included: where the next drafted id will stand. */
@@ -59,10 +58,9 @@ export class Sequence {
     for (const id of ids) {
       if (!Number.isInteger(id) || id < 0 || id >= vocab) throw new RangeError(`id ${id} of ${vocab}`);
     }
-    const waiting = this.#ids.length - this.#computed + ids.length;
-    if (waiting <= window) this.#ids.push(...ids);
+    if (this.waiting + ids.length <= window) this.#ids.push(...ids);
     else this.#restart([...this.#ids, ...ids.slice(-window)].slice(-window), this.length + ids.length);
-    this.#adopt();
+    this.#cache.adopt(this.#ids);
   }
 
   /** Takes back every id at `position` and after. */
@@ -75,8 +73,7 @@ export class Sequence {
       return;
     }
     this.#ids.length = position - this.#start;
-    this.#computed = Math.min(this.#computed, this.#ids.length);
-    this.#keepPages(this.#pagesFor(this.#computed));
+    this.#cache.cut(this.#ids.length);
   }
 
   /** The text has these ids from `at` on: keeps what agrees, takes back from the first that differs, appends the rest. */
@@ -118,14 +115,8 @@ export class Sequence {
   close(): void {
     if (this.#closed) return;
     this.#change();
-    const { pages, busy } = this.#engine;
-    busy.delete(this);
-    if (this.#tenant !== undefined) {
-      this.#keepPages(this.#pagesFor(this.#computed));
-      pages.park({ tenant: this.#tenant, ids: this.#ids.slice(0, this.#computed), pages: this.#pages });
-      this.#pages = [];
-    }
-    this.#keepPages(0);
+    this.#engine.busy.delete(this);
+    this.#cache.leave(this.#ids);
     this.#closed = true;
   }
 
@@ -143,7 +134,7 @@ export class Sequence {
 
   /** Ids that wait to be computed. */
   get waiting(): number {
-    return this.#ids.length - this.#computed;
+    return this.#ids.length - this.#cache.computed;
   }
   /** The most ids that a prefill takes; at least one page's worth is left for drafts where the model allows it. */
   get window(): number {
@@ -161,20 +152,19 @@ export class Sequence {
       this.#restart(this.#ids.slice(-Math.max(1, this.window >> 1)), this.length);
     }
     // A draw needs the last id's hidden state, which is computed again if it was computed before.
-    if (settings) this.#computed = Math.min(this.#computed, this.#ids.length - 1);
-    const from = this.#computed;
+    const from = settings ? Math.min(this.#cache.computed, this.#ids.length - 1) : this.#cache.computed;
     const end = settings ? this.#ids.length : this.#ids.length - 1;
     const to = Math.min(end, from + this.#engine.blockTokens);
     // For all ids at once: a part that cannot be completed would be computed for nothing.
-    if (!this.#takePages(this.#pagesFor(this.#ids.length))) return "pages";
+    if (!this.#cache.makeRoom(this.#ids.length)) return "pages";
     const draw = settings && to === this.#ids.length ? { ...settings, position: this.length } : undefined;
-    this.#pass = new Pass(this.#engine, this.#ids.slice(from, to), from, this.#pages, draw);
+    this.#pass = new Pass(this.#engine, this.#ids.slice(from, to), from, this.#cache.pages, draw);
     return this.#pass;
   }
 
   /** Takes a finished pass's work over: its ids are in the cache now. */
   finishPass(pass: Pass): void {
-    this.#computed += pass.count;
+    this.#cache.computed = pass.end;
     this.#pass = undefined;
   }
 
@@ -183,41 +173,11 @@ export class Sequence {
     this.#ids.push(id);
   }
 
-  #pagesFor(positions: number): number {
-    return Math.ceil(positions / this.#engine.kernel.pagePositions());
-  }
-
-  /** Takes pages until the sequence has `count`; if the pool cannot give them, gives all back: others may go on. */
-  #takePages(count: number): boolean {
-    if (this.#engine.pages.free < count - this.#pages.length) {
-      this.#keepPages(0);
-      this.#computed = 0;
-      return false;
-    }
-    while (this.#pages.length < count) this.#pages.push(this.#engine.pages.take()!);
-    return true;
-  }
-
-  /** Where nothing is computed yet, takes over what an earlier sequence of the tenant left for the same first ids. */
-  #adopt(): void {
-    if (this.#tenant === undefined || this.#computed > 0 || this.#pages.length > 0) return;
-    const adopted = this.#engine.pages.adopt(this.#tenant, this.#ids);
-    if (!adopted) return;
-    this.#pages = [...adopted.pages];
-    this.#computed = adopted.count;
-    this.#keepPages(this.#pagesFor(adopted.count));
-  }
-
-  #keepPages(count: number): void {
-    while (this.#pages.length > count) this.#engine.pages.give(this.#pages.pop()!);
-  }
-
   /** Holds `ids`, the last of which stands before absolute position `length`; none of them is computed. */
   #restart(ids: number[], length: number): void {
     this.#ids = ids;
     this.#start = length - ids.length;
-    this.#computed = 0;
-    this.#keepPages(this.#pagesFor(ids.length));
+    this.#cache.cut(0);
   }
 
   /** Before every change of the ids and before new work: what was under way is dropped. */

@@ -26,6 +26,8 @@ const POOL_POSITIONS = { big: 512, small: 2048 };
 export class ReleaseLoader {
   readonly #memory: DraftMemory;
   #loaded: { manifest: DraftManifest; manifestSha256: string; engine: DraftEngine } | undefined;
+  /** Releases before it whose requests may still draft. */
+  #retired: DraftEngine[] = [];
   #note: string | null = "no draft release is loaded yet";
   /** A try in place of the release before interrupts its drafts: it must not come every minute. */
   #failed: { manifestSha256: string; waitMs: number; retryAt: number } | undefined;
@@ -84,10 +86,14 @@ export class ReleaseLoader {
     }
   }
 
-  /** Loads beside the present release where memory allows, otherwise over it; a failure brings the old one back. */
+  /** Loads beside the releases in use where memory allows, otherwise over old ones or the present one; a failure brings the old one back. */
   async #replace(source: ReleaseSource, manifest: DraftManifest, manifestSha256: string): Promise<void> {
     const before = this.#loaded;
     let engine: DraftEngine | "no_memory" | Error = await this.#load(source, manifest);
+    if (engine === "no_memory" && this.#retired.some((one) => !one.closed)) {
+      this.#closeRetired();
+      engine = await this.#load(source, manifest);
+    }
     if (engine === "no_memory" && before) {
       before.engine.close();
       this.#loaded = undefined;
@@ -100,7 +106,15 @@ export class ReleaseLoader {
       throw new Error(`release ${manifest.id}: does not fit ${this.#memory.limitBytes} bytes`);
     const last = this.#loaded;
     this.#loaded = { manifest, manifestSha256, engine };
-    last?.engine.close();
+    if (!last) return;
+    // Requests that began with it draft on with it.
+    last.engine.retire();
+    this.#retired = [...this.#retired, last.engine].filter((one) => !one.closed);
+  }
+
+  #closeRetired(): void {
+    for (const engine of this.#retired) engine.close();
+    this.#retired = [];
   }
 
   async #restore(source: ReleaseSource, manifest: DraftManifest, manifestSha256: string): Promise<void> {

@@ -148,13 +148,41 @@ for (const [where, room] of [
     expect(loader.state).toEqual({ release: "new", note: null });
     expect(loader.release!.engine.memory).toBe(engine.memory);
     expect(engine.memory.bytes).toBeLessThanOrEqual(limit);
+    // Requests of the old release draft on where it is still there; its memory is free once they end.
+    expect(engine.closed).toBe(limit !== 64e6);
+    requests.taken();
+    if (!engine.closed) await vi.waitFor(() => expect(requests.taken()).toBeGreaterThan(0));
     const later = busyRequests(loader);
     await vi.waitFor(() => expect(later.taken()).toBeGreaterThan(0));
+    expect(engine.closed).toBe(limit !== 64e6);
     requests.stop();
+    expect(engine.closed).toBe(true);
     later.stop();
     expect(errors).not.toHaveBeenCalled();
   });
 }
+
+it("takes the memory of a release before the present one first, though its requests still draft", async () => {
+  const loader = new ReleaseLoader(kernel, 2 * (await roomForOne()));
+  const engines = [];
+  const requests: ReturnType<typeof busyRequests>[] = [];
+  const drafting = async () => {
+    requests.at(-1)?.taken();
+    await vi.waitFor(() => expect(requests.at(-1)?.taken()).not.toBe(0));
+  };
+  for (const id of ["first", "second", "third"]) {
+    await look(loader, (await sourceOf(id)).source);
+    expect(loader.state.release).toBe(id);
+    // The clock has moved on: without a draft since, their seats would count as left.
+    await drafting();
+    engines.push(loader.release!.engine);
+    requests.push(busyRequests(loader));
+    await drafting();
+  }
+  expect(engines.map(({ closed }) => closed)).toEqual([true, false, false]);
+  for (const { stop } of requests) stop();
+  expect(engines.map(({ closed }) => closed)).toEqual([true, true, false]);
+});
 
 it("loads the old release again where the new one, in its place, turns out not to match its digest", async () => {
   const warnings = vi.spyOn(console, "warn").mockImplementation(() => undefined);

@@ -48,6 +48,8 @@ export class DraftEngine {
   /** The pass under way, if a slice ended inside one. Whoever works next moves it on, whosever it is. */
   current: Pass | undefined;
   readonly #regions: readonly Region[];
+  #openSequences = 0;
+  #retired = false;
   #closed = false;
 
   /** Takes over the region that holds the image. On failure the image's region is given back too. */
@@ -117,7 +119,18 @@ export class DraftEngine {
    */
   open(tenant?: string): Sequence {
     if (this.#closed) throw new Error("this draft engine is closed");
+    this.#openSequences++;
     return new Sequence(this, tenant);
+  }
+  /** A sequence tells that it closed. */
+  release(): void {
+    this.#openSequences--;
+    if (this.#retired && this.#openSequences === 0) this.close();
+  }
+  /** Closes the engine once its sequences are closed. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#openSequences === 0) this.close();
   }
   get closed(): boolean {
     return this.#closed;

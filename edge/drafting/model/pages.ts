@@ -3,6 +3,9 @@
  *
  * Free pages may still hold what closed sequences computed: a later sequence of the same tenant whose ids begin alike
  * takes it over. Such caches are given up, the oldest first, as soon as someone needs their pages.
+ *
+ * Ids beyond a window's length are seen from the window's first id on, so a cache serves texts that fit one window:
+ * what a longer text begins with is not looked at by the draft at all, and the window bounds what it computes anew.
  */
 
 /** A closed sequence's cache: the keys and values of `ids` lie in `pages`, in order, from model position 0 on. */

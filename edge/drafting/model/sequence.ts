@@ -118,6 +118,7 @@ export class Sequence {
     this.#engine.busy.delete(this);
     this.#cache.leave(this.#ids);
     this.#closed = true;
+    this.#engine.release();
   }
 
   async #drive(work: Work): Promise<void> {

@@ -40,6 +40,7 @@ const environment = z
     TARGET_DIR: z.string({ error: "is required: the folder of a converted target" }).min(1),
     FORMAT: z.enum(["fp32", "int8", "int4"]).default("int8"),
     LINK_KEYS: linkKeys,
+    WORKERS: integer(1, 64, 1),
     SLOTS: integer(1, 8, 4),
     THREADS: integer(1, 64, 1),
     CONTEXT: integer(64, 32_768, 4096),
@@ -66,7 +67,9 @@ export type Config = Readonly<{
   targetFolder: string;
   format: "fp32" | "int8" | "int4";
   linkKeys: readonly LinkKey[];
-  /** Sequences that run at once. */
+  /** Copies of the target, each on a thread of its own with its own slots. */
+  workers: number;
+  /** Sequences that run at once on one worker. */
   slots: number;
   threads: number;
   context: number;
@@ -97,6 +100,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     targetFolder: e.TARGET_DIR,
     format: e.FORMAT,
     linkKeys: e.LINK_KEYS,
+    workers: e.WORKERS,
     slots: e.SLOTS,
     threads: e.THREADS,
     context: e.CONTEXT,

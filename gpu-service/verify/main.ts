@@ -5,6 +5,7 @@ import { readConfig } from "./config.ts";
 import type { Engine, EngineListener } from "./engines/engine.ts";
 import { startOnnxEngine } from "./engines/onnx/engine.ts";
 import { type Pace, parsePace } from "./engines/pace.ts";
+import { EnginePool } from "./engines/pool.ts";
 import { Link } from "./link/link.ts";
 import { NonceWindow } from "./link/nonces.ts";
 import { LinkServer } from "./link/server.ts";
@@ -45,18 +46,35 @@ async function main(): Promise<void> {
     log.warn({ label: pace.label }, "paced: steps take as long as those of an emulated machine");
     metrics.paced.set({ label: pace.label }, 1);
   }
-  const engine = await startOnnxEngine({ ...config, folder: config.targetFolder, pace }, listener);
-  const { info, widths, loadMs } = engine;
-  const stepMs = engine.costs.map(({ slots, rows, ms }) => ({ slots, rows, ms: Number(ms.toFixed(2)) }));
-  log.info({ ...info, widths, load_ms: Math.round(loadMs), step_ms: stepMs }, "target loaded and exact");
+  const engine = await startWorkers();
   const nonces = new NonceWindow(MAX_NONCES);
   const nowSeconds = () => Date.now() / 1000;
+  const { info } = engine;
   const gate = { info, keys: config.linkKeys, nonces, since: Math.floor(nowSeconds()), nowSeconds };
   link = new Link(engine, gate, metrics, log);
   server.serve(link);
   notReady = undefined;
   log.info("ready");
   stopOnSignals(server, engine, link);
+}
+
+/** Each worker its own slots; what is bounded for the service is shared out among them. */
+async function startWorkers(): Promise<Engine> {
+  const { workers } = config;
+  const options = {
+    ...config,
+    folder: config.targetFolder,
+    retainedBytes: config.retainedBytes / workers,
+    queueLimit: Math.ceil(config.queueLimit / workers),
+    pace,
+  };
+  const pool = await EnginePool.start(workers, (own) => startOnnxEngine(options, own), listener);
+  const { info, engines } = pool;
+  const { widths, costs } = engines[0]!;
+  const loadMs = engines.map((engine) => Math.round(engine.loadMs));
+  const stepMs = costs.map(({ slots, rows, ms }) => ({ slots, rows, ms: Number(ms.toFixed(2)) }));
+  log.info({ ...info, workers, widths, load_ms: loadMs, step_ms: stepMs }, "target loaded and exact");
+  return pool;
 }
 
 /** SIGTERM or SIGINT: no new completions, those that run may end, then everything closes. A second one ends at once. */

@@ -28,18 +28,30 @@ export const HINT_SOURCES = ["model", "lookup", "memory", "prediction", "guess"]
 export const hintSource = z.enum(HINT_SOURCES);
 export type HintSource = z.infer<typeof hintSource>;
 
+/** What is left out of a frame's `sampling`: these change nothing. */
+export const NEUTRAL_SAMPLING = {
+  top_p: 1,
+  top_k: 0,
+  min_p: 0,
+  presence_penalty: 0,
+  frequency_penalty: 0,
+  logit_bias: [],
+} as const;
 /** Settings that decide the text; applied in this order: penalties, bias, temperature, top-k, top-p, min-p. */
 export const samplingSchema = z.object({
   temperature: z.number().min(0).max(2),
-  top_p: z.number().gt(0).max(1),
+  top_p: z.number().gt(0).max(1).default(NEUTRAL_SAMPLING.top_p),
   /** 0: no limit. */
-  top_k: z.int().min(0).max(1_000_000),
-  min_p: z.number().min(0).max(1),
+  top_k: z.int().min(0).max(1_000_000).default(NEUTRAL_SAMPLING.top_k),
+  min_p: z.number().min(0).max(1).default(NEUTRAL_SAMPLING.min_p),
   /** Unsigned 64-bit integer in decimal: JSON numbers cannot hold it. */
   seed: z.string().regex(/^(0|[1-9]\d{0,19})$/),
-  presence_penalty: z.number().min(-2).max(2),
-  frequency_penalty: z.number().min(-2).max(2),
-  logit_bias: z.array(z.tuple([tokenId, z.number().min(-100).max(100)])).max(MAX_LOGIT_BIAS),
+  presence_penalty: z.number().min(-2).max(2).default(NEUTRAL_SAMPLING.presence_penalty),
+  frequency_penalty: z.number().min(-2).max(2).default(NEUTRAL_SAMPLING.frequency_penalty),
+  logit_bias: z
+    .array(z.tuple([tokenId, z.number().min(-100).max(100)]))
+    .max(MAX_LOGIT_BIAS)
+    .default([...NEUTRAL_SAMPLING.logit_bias]),
 });
 export type Sampling = z.infer<typeof samplingSchema>;
 

@@ -5,59 +5,39 @@
  *     ["t", stream, at, ids, accepted, source]           confirmed ids; accepted 0 and no source where left out
  *
  * Sources by letter. Everything else, and confirmed ids with logprobs, is an object that names its fields; a reader
- * takes either form of either frame. Tuples are checked by hand: a Worker may not compile code, so that zod walks its
- * schemas there, which took half of the CPU that a token costs the edge.
+ * takes either form of either frame.
  */
 import type { z } from "zod";
 import {
   type EdgeFrame,
   edgeFrame,
-  HINT_SOURCES,
-  type HintFrame,
-  type HintSource,
-  MAX_BRANCHES,
   MAX_FRAME_BYTES,
-  MAX_HINT_IDS,
-  MAX_TOKEN_ID,
-  MAX_UINT32,
-  type TokensFrame,
+  NEUTRAL_SAMPLING,
+  type Sampling,
   type VerifierFrame,
   verifierFrame,
 } from "./frames.ts";
+import { fault, hintTuple, type Parsed, readHint, readTokens, tokensTuple } from "./tuples.ts";
 
-const LETTERS: Record<HintSource, string> = {
-  model: "m",
-  lookup: "l",
-  memory: "r",
-  prediction: "p",
-  guess: "g",
-};
-const SOURCES = new Map<unknown, HintSource>(HINT_SOURCES.map((source) => [LETTERS[source], source]));
+export type { Parsed } from "./tuples.ts";
 
-export type Parsed<T> = { ok: true; frame: T } | { ok: false; message: string };
+const NEUTRAL: Record<string, unknown> = NEUTRAL_SAMPLING;
 
 export function encodeEdgeFrame(frame: EdgeFrame): string {
-  if (frame.type !== "hint") return JSON.stringify(frame);
-  const { stream, path, at, ids, source, branches = [] } = frame;
-  const tuple: unknown[] = ["h", stream, path, at, ids];
-  if (source !== "model" || branches.length > 0) tuple.push(LETTERS[source]);
-  if (branches.length > 0) tuple.push(branches.map((branch) => [branch.at, branch.ids]));
-  return JSON.stringify(tuple);
+  if (frame.type === "hint") return JSON.stringify(hintTuple(frame));
+  if (frame.type !== "open") return JSON.stringify(frame);
+  return JSON.stringify({ ...frame, sampling: withoutNeutral(frame.sampling) });
 }
 
 export function encodeVerifierFrame(frame: VerifierFrame): string {
-  if (frame.type !== "tokens" || frame.logprobs) return JSON.stringify(frame);
-  const { stream, at, ids, accepted, source } = frame;
-  const tuple: unknown[] = ["t", stream, at, ids];
-  if (accepted > 0 || source) tuple.push(accepted);
-  if (source) tuple.push(LETTERS[source]);
-  return JSON.stringify(tuple);
+  const isPlain = frame.type === "tokens" && !frame.logprobs;
+  return JSON.stringify(isPlain ? tokensTuple(frame) : frame);
 }
 
 /** Parses one text message; the message of a refusal names the field. */
-export const parseEdgeFrame = (text: string): Parsed<EdgeFrame> => parse(text, edgeFrame, hintOf);
+export const parseEdgeFrame = (text: string): Parsed<EdgeFrame> => parse(text, edgeFrame, readHint);
 export const parseVerifierFrame = (text: string): Parsed<VerifierFrame> =>
-  parse(text, verifierFrame, tokensOf);
+  parse(text, verifierFrame, readTokens);
 
 function parse<T>(
   text: string,
@@ -79,58 +59,11 @@ function parse<T>(
   return fault(issue?.path.join(".") || "(root)", issue?.message ?? "invalid");
 }
 
-function hintOf(tuple: readonly unknown[]): Parsed<HintFrame> {
-  const [tag, stream, path, at, ids, letter = "m", pairs = []] = tuple;
-  if (tag !== "h") return fault("0", `is not "h", the tag of a hint`);
-  if (tuple.length > 7) return fault("7", "a hint has 7 entries at most");
-  if (!isInteger(stream, 1, MAX_UINT32)) return fault("stream", UINT32_FROM_1);
-  if (!isInteger(path, 0, MAX_UINT32)) return fault("path", UINT32);
-  if (!isInteger(at, 0, MAX_UINT32)) return fault("at", UINT32);
-  if (!isTokenIds(ids, MAX_HINT_IDS)) return fault("ids", tokenIds(MAX_HINT_IDS));
-  const source = SOURCES.get(letter);
-  if (!source) return fault("source", "is no source's letter");
-  if (!Array.isArray(pairs) || pairs.length > MAX_BRANCHES)
-    return fault("branches", `are not a list of at most ${MAX_BRANCHES}`);
-  const branches: { at: number; ids: number[] }[] = [];
-  for (const [n, pair] of pairs.entries()) {
-    if (!Array.isArray(pair) || pair.length !== 2) return fault(`branches.${n}`, "is not [at, ids]");
-    const [at, ids] = pair as unknown[];
-    if (!isInteger(at, 0, MAX_UINT32)) return fault(`branches.${n}.at`, UINT32);
-    if (!isTokenIds(ids, MAX_HINT_IDS)) return fault(`branches.${n}.ids`, tokenIds(MAX_HINT_IDS));
-    branches.push({ at, ids });
-  }
-  const hint: HintFrame = { type: "hint", stream, path, at, ids, source };
-  return { ok: true, frame: branches.length > 0 ? { ...hint, branches } : hint };
-}
-
-function tokensOf(tuple: readonly unknown[]): Parsed<TokensFrame> {
-  const [tag, stream, at, ids, accepted = 0, letter] = tuple;
-  if (tag !== "t") return fault("0", `is not "t", the tag of confirmed ids`);
-  if (tuple.length > 6) return fault("6", "confirmed ids have 6 entries at most");
-  if (!isInteger(stream, 1, MAX_UINT32)) return fault("stream", UINT32_FROM_1);
-  if (!isInteger(at, 0, MAX_UINT32)) return fault("at", UINT32);
-  if (!isTokenIds(ids, MAX_HINT_IDS + 1)) return fault("ids", tokenIds(MAX_HINT_IDS + 1));
-  if (!isInteger(accepted, 0, MAX_HINT_IDS)) return fault("accepted", `is not from 0 to ${MAX_HINT_IDS}`);
-  const frame: TokensFrame = { type: "tokens", stream, at, ids, accepted };
-  if (letter === undefined) return { ok: true, frame };
-  const source = SOURCES.get(letter);
-  return source ? { ok: true, frame: { ...frame, source } } : fault("source", "is no source's letter");
-}
-
-const UINT32 = "is not an unsigned 32-bit integer";
-const UINT32_FROM_1 = `${UINT32} from 1 on`;
-const tokenIds = (most: number) => `are not 1 to ${most} token ids`;
-
-const fault = (field: string, what: string): { ok: false; message: string } => ({
-  ok: false,
-  message: `frame: ${field}: ${what}`,
-});
-
-const isInteger = (value: unknown, least: number, most: number): value is number =>
-  Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
-
-function isTokenIds(value: unknown, most: number): value is number[] {
-  if (!Array.isArray(value) || value.length < 1 || value.length > most) return false;
-  for (const id of value) if (!isInteger(id, 0, MAX_TOKEN_ID)) return false;
-  return true;
+/** A setting that changes nothing need not travel. */
+function withoutNeutral(sampling: Sampling): Partial<Sampling> {
+  const entries = Object.entries(sampling).filter(([name, value]) => {
+    const neutral = NEUTRAL[name];
+    return Array.isArray(neutral) ? (value as unknown[]).length > 0 : value !== neutral;
+  });
+  return Object.fromEntries(entries);
 }

@@ -5,6 +5,8 @@ import {
   MAX_BRANCHES,
   MAX_FRAME_BYTES,
   MAX_HINT_IDS,
+  type OpenFrame,
+  type Sampling,
   type VerifierFrame,
 } from "../../gpu-service/protocol/frames.ts";
 import {
@@ -14,6 +16,7 @@ import {
   parseVerifierFrame,
 } from "../../gpu-service/protocol/wire.ts";
 import { randomFrom } from "../support/random.ts";
+import { GREEDY } from "../support/sequences.ts";
 
 const HINT = { type: "hint", stream: 1, path: 3, at: 17, ids: [284, 198], source: "model" } as const;
 const TOKENS = { type: "tokens", stream: 1, at: 17, ids: [284, 198], accepted: 1, source: "model" } as const;
@@ -42,7 +45,26 @@ const anyTokens = (): VerifierFrame => ({
   ...(random(4) === 0 && { logprobs: [{ logprob: -0.5, top: [[7, -0.5] as [number, number]] }] }),
 });
 
+const OPEN: OpenFrame = {
+  ...{ type: "open", stream: 1, protocol: 1, target: "m", tokenizer: "a".repeat(64), prompt: [1, 2] },
+  ...{ sampling: GREEDY, max_tokens: 9, stop_ids: [2], drafts: true, tenant: "t", token: "v1.x.y" },
+};
+
 describe("frames on the wire", () => {
+  it("name only the sampling settings that change something", () => {
+    expect(JSON.parse(encodeEdgeFrame(OPEN)).sampling).toEqual({ temperature: 0, seed: "1" });
+    const settings: Partial<Sampling>[] = [
+      { top_p: 0.5, top_k: 3, min_p: 0.1, presence_penalty: 1, frequency_penalty: -1, temperature: 2 },
+      { logit_bias: [[7, -100]], seed: "18446744073709551615" },
+      {},
+    ];
+    for (const some of settings) {
+      const open = { ...OPEN, sampling: { ...GREEDY, ...some } };
+      expect(parseEdgeFrame(encodeEdgeFrame(open))).toEqual({ ok: true, frame: open });
+      expect(parseEdgeFrame(JSON.stringify(open))).toEqual({ ok: true, frame: open });
+    }
+  });
+
   it.each([
     [HINT, `["h",1,3,17,[284,198]]`],
     [{ ...HINT, source: "memory" }, `["h",1,3,17,[284,198],"r"]`],

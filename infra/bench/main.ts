@@ -2,7 +2,8 @@
 import { parseArgs } from "node:util";
 import { StartError } from "../start/errors.ts";
 import { benchKernel } from "./kernel.ts";
-import { formatTable, makeResult, type Result } from "./result.ts";
+import { formatTable, makeResult, type Result, type Row } from "./result.ts";
+import { benchRtt } from "./rtt.ts";
 import { benchSpeedup } from "./speedup.ts";
 import { benchVerifier } from "./verifier.ts";
 
@@ -15,6 +16,7 @@ const BENCHES: Record<string, Bench> = {
   speedup: benchSpeedup,
   verifier: benchVerifier,
   kernel: benchKernel,
+  rtt: benchRtt,
 };
 const USAGE = `npm run bench -- NAME [--quick] [--json]
   NAME             ${Object.keys(BENCHES).join(", ")}
@@ -41,7 +43,10 @@ async function main(): Promise<number> {
   const measured = await bench(values, (line) => console.error(line));
   const result = makeResult(name, values.quick, measured);
   console.log(formatTable(result.rows));
-  const summary = Object.entries(result.summary).map(([suite, row]) => ({ suite, ...row }));
+  const summary = Object.entries(result.summary).map(
+    ([suite, entry]): Row =>
+      typeof entry === "object" && entry !== null ? { suite, ...entry } : { suite, value: entry },
+  );
   console.log(`\n${formatTable(summary)}`);
   if (values.json) console.log(JSON.stringify(result));
   return 0;

@@ -5,6 +5,8 @@ import { cpus } from "node:os";
 import { ROOT } from "../start/paths.ts";
 
 export type Row = Record<string, string | number | boolean | null | Record<string, number>>;
+/** One row for each suite, or one entry for each figure. */
+export type Summary = Record<string, Row | Row[string]>;
 export type Result = {
   bench: string;
   commit: string;
@@ -13,7 +15,7 @@ export type Result = {
   machine: { cpu: string; cores: number; features: string[] };
   quick: boolean;
   rows: Row[];
-  summary: Record<string, Row>;
+  summary: Summary;
 };
 
 /** The instruction sets that decide how fast this project's kernels run. */
@@ -32,7 +34,7 @@ const FEATURES = [
 export function makeResult(
   bench: string,
   quick: boolean,
-  measured: { rows: Row[]; summary: Record<string, Row> },
+  measured: { rows: Row[]; summary: Summary },
 ): Result {
   return {
     bench,

@@ -1,0 +1,73 @@
+/** One cell of the table: an acceptance and a distance, all forms on the same texts and guesses. */
+import { PortfolioDrafter } from "../../../edge/drafting/drafter.ts";
+import { type Asking, bestBlock, FORMS, type Form } from "./asking.ts";
+import type { Lane } from "./lane.ts";
+import { drawVerdicts, OracleSource, type OracleTruth, type Verdict } from "./oracle.ts";
+import { Schedule } from "./schedule.ts";
+import { type Timed, tokSOf } from "./session.ts";
+
+export const PROMPT = [5, 301, 17, 88];
+export const MAX_TOKENS = 128;
+const TUNING_TEXTS = 100;
+
+export type CellShape = { alpha: number; rttMs: number };
+/** Tokens per second of each round, by form; and the verifier's account of ours. */
+export type Cell = Record<Form | "plain" | "ours", number[]> & { reports: Timed[] };
+
+/** Form by form within a round, so that what else the machine does strikes all alike. */
+export async function measureCell(lane: Lane, { alpha, rttMs }: CellShape, rounds: number): Promise<Cell> {
+  const cell: Cell = { plain: [], ask_wait: [], ask_wait_flight: [], beside: [], ours: [], reports: [] };
+  lane.setRtt(rttMs);
+  const blocks = tuneBlocks(lane, alpha, rttMs);
+  for (let n = 0; n < rounds; n++) {
+    const text = { prompt: PROMPT, maxTokens: MAX_TOKENS };
+    const plain = await lane.complete(text);
+    cell.plain.push(tokSOf(plain));
+    const truth = {
+      text: [...PROMPT, ...plain.ids],
+      verdicts: verdictsOf(alpha, 1 + n),
+      vocabulary: lane.target.vocabulary,
+    };
+    for (const form of FORMS) {
+      const asking: Asking = {
+        form,
+        block: blocks[form],
+        truth,
+        promptLength: PROMPT.length,
+        regime: lane.regime,
+      };
+      cell[form].push(tokSOf(await lane.ask(asking)));
+    }
+    const ours = await lane.complete(text, oracleDrafter(lane, truth, alpha));
+    if (ours.ids.join() !== plain.ids.join()) throw new Error("a text with drafts is not the text without");
+    cell.ours.push(tokSOf(ours));
+    cell.reports.push(ours);
+  }
+  return cell;
+}
+
+export function oracleDrafter(lane: Lane, truth: OracleTruth, alpha: number): PortfolioDrafter {
+  const source = new OracleSource(truth, alpha, lane.regime.draftMs, new Schedule());
+  return new PortfolioDrafter(PROMPT, truth.text.length - PROMPT.length, [source]);
+}
+
+/** The block length that is best for this cell on average, by arithmetic: what is measured is each form at its best. */
+function tuneBlocks(lane: Lane, alpha: number, rttMs: number): Record<Form, number> {
+  const { regime } = lane;
+  const text = Array.from({ length: PROMPT.length + MAX_TOKENS }, () => 0);
+  const askings = Array.from({ length: TUNING_TEXTS }, (_, n) => ({
+    truth: { text, verdicts: verdictsOf(alpha, 1000 + n), vocabulary: lane.target.vocabulary },
+    ...{ promptLength: PROMPT.length, regime },
+  }));
+  const best = (form: Form) =>
+    bestBlock(
+      askings.map((asking) => ({ ...asking, form })),
+      rttMs * regime.dilation,
+    );
+  return { ask_wait: best("ask_wait"), ask_wait_flight: best("ask_wait_flight"), beside: best("beside") };
+}
+
+const verdictsOf = (alpha: number, seed: number): Verdict[] => [
+  ...PROMPT.map((): Verdict => "right"),
+  ...drawVerdicts(alpha, MAX_TOKENS, seed),
+];

@@ -1,0 +1,79 @@
+/** The link as the edge has it, over a WebSocket of Node's: the benchmarks run the edge's drafter in their own process. */
+import { WebSocket } from "ws";
+import { tokenFor } from "../../../edge/link/credentials.ts";
+import {
+  type Hint,
+  LinkError,
+  type SequenceRequest,
+  type SequenceSink,
+  type VerifierLink,
+} from "../../../edge/link/link.ts";
+import { type EdgeFrame, PROTOCOL_VERSION } from "../../../gpu-service/protocol/frames.ts";
+import type { LinkKey } from "../../../gpu-service/protocol/token.ts";
+import { encodeEdgeFrame, parseVerifierFrame } from "../../../gpu-service/protocol/wire.ts";
+
+/** One socket that stays open, one sequence after the other (or beside it) on it. */
+export class NodeLink implements VerifierLink {
+  readonly name: string;
+  readonly #socket: WebSocket;
+  readonly #key: LinkKey;
+  readonly #sinks = new Map<number, SequenceSink>();
+  #streams = 0;
+
+  private constructor(name: string, socket: WebSocket, key: LinkKey) {
+    this.name = name;
+    this.#socket = socket;
+    this.#key = key;
+    socket.on("message", (data) => this.#receive(String(data)));
+    socket.on("error", () => {});
+    socket.on("close", (code) => this.#break(`the link closed (${code})`));
+  }
+
+  /** Rejects with a LinkError. */
+  static connect(port: number, key: LinkKey): Promise<NodeLink> {
+    const url = `ws://127.0.0.1:${port}/link`;
+    const socket = new WebSocket(url);
+    return new Promise((resolve, reject) => {
+      socket.once("open", () => resolve(new NodeLink(url, socket, key)));
+      socket.once("error", (error) => reject(new LinkError(`${url}: ${error.message}`)));
+    });
+  }
+
+  async open(request: SequenceRequest, sink: SequenceSink) {
+    const token = await tokenFor(request, this.#key);
+    if (this.#socket.readyState !== WebSocket.OPEN) throw new LinkError(`${this.name}: is closed`);
+    const stream = ++this.#streams;
+    this.#sinks.set(stream, sink);
+    this.#send({ ...request, type: "open", stream, protocol: PROTOCOL_VERSION, token });
+    return {
+      hint: (hint: Hint) => this.#send({ ...hint, type: "hint", stream }),
+      cancel: () => this.#send({ type: "cancel", stream }),
+      close: () => void this.#sinks.delete(stream),
+    };
+  }
+
+  close(): void {
+    this.#socket.terminate();
+  }
+
+  #send(frame: EdgeFrame): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(encodeEdgeFrame(frame));
+  }
+
+  #receive(text: string): void {
+    const parsed = parseVerifierFrame(text);
+    if (!parsed.ok) {
+      this.#break(`a bad ${parsed.message}`);
+      return;
+    }
+    const { frame } = parsed;
+    if (frame.type === "opened") this.#send({ type: "seen", stream: frame.stream });
+    this.#sinks.get(frame.stream)?.(frame);
+  }
+
+  #break(message: string): void {
+    for (const sink of this.#sinks.values()) sink({ type: "broken", message });
+    this.#sinks.clear();
+    this.#socket.terminate();
+  }
+}

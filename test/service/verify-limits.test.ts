@@ -53,14 +53,26 @@ describe("a verifier under pressure", () => {
     client.close();
   });
 
-  it("holds no slot, stream or socket after 300 aborted requests", async () => {
-    for (let round = 0; round < 30; round++) {
-      const client = await LinkClient.connect(verifier);
-      for (let i = 0; i < 10; i++) client.send(await client.openFrame({ prompt: PROMPT, max_tokens: 200 }));
-      if (round % 3 === 0) await pause(5);
-      if (round % 2 === 0) client.socket.terminate();
-      else client.close();
-    }
+  it("holds no slot, stream, socket or memory after 2,000 aborted requests", async () => {
+    const abort = async (requests: number) => {
+      for (let round = 0; round < requests / 20; round++) {
+        const client = await LinkClient.connect(verifier);
+        const opens = await Promise.all(
+          Array.from({ length: 20 }, () => client.openFrame({ prompt: PROMPT, max_tokens: 200 })),
+        );
+        for (const open of opens) client.send(open);
+        if (round % 4 === 0) await pause(5);
+        // As a link object does, whose socket stays open.
+        if (round % 3 === 0) for (const { stream } of opens) client.send({ type: "cancel", stream });
+        if (round % 2 === 0) client.socket.terminate();
+        else client.close();
+      }
+      await expect.poll(() => metric("sockets"), { timeout: 10_000 }).toBe(0);
+    };
+    await abort(400);
+    const before = await metric("process_resident_memory_bytes");
+    await abort(1_600);
+    expect((await metric("process_resident_memory_bytes")) - before).toBeLessThan(20e6);
     const client = await LinkClient.connect(verifier);
     const { end } = await client.complete({ prompt: PROMPT, max_tokens: 3 });
     expect(end).toMatchObject({ type: "done", reason: "length" });

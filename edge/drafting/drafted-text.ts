@@ -1,21 +1,39 @@
 /**
- * The text as a drafter sees it: prompt and confirmed ids, then the ids hinted beyond them.
+ * The text as a drafter sees it: prompt and confirmed ids, the ids hinted beyond them, and branches beside those.
  *
  * A confirmed id that differs from the hinted one is a refusal: what was hinted beyond it is void and the path grows.
+ * A branch that begins with the confirmed id becomes the new path's main line then. The verifier follows it by itself
+ * along the committed text, so nothing of it is sent again before there is something to add; the first hint of the
+ * new path repeats what is left of it, for the case that the verifier has left it meanwhile.
  */
 import type { HintSource } from "../../gpu-service/protocol/frames.ts";
 import type { Hint } from "../link/link.ts";
+import type { Ranked } from "./source.ts";
 
-export type Foretold = { id: number; source: HintSource; grade: number };
+/** `place`: how many ids were hinted before it when it was foretold. */
+export type Foretold = Ranked & { source: HintSource; place: number; runnerUp?: Ranked };
+/** Another continuation from position `at`, the runner-up first. */
+export type Branch = { at: number; ids: Foretold[]; isSent: boolean };
+
+/** What a confirmed id says about what was foretold for its position. */
+export type Outcome = {
+  /** What was hinted there or held back, if anything. */
+  foretold: Foretold | undefined;
+  /** `refused`: a hint was wrong and no branch led on. */
+  kind: "came" | "unforetold" | "adopted" | "refused";
+};
 
 export class DraftedText {
   readonly #ids: number[];
   #confirmed: number;
   /** Ids beyond the confirmed end, in order. */
   #hinted: Foretold[] = [];
-  /** How many of them, the last ones, are still to be sent. */
+  /** How many of them, the last ones, the verifier does not know. */
   #unsent = 0;
+  #branches: Branch[] = [];
   #path = 0;
+  /** Nothing of this path has been sent yet. */
+  #isFresh = true;
   #epoch = 0;
   /** The next id, foretold but not hinted; void as soon as the text's end changes. */
   held: Foretold | undefined;
@@ -25,6 +43,7 @@ export class DraftedText {
     this.#confirmed = prompt.length;
   }
 
+  /** Prompt, confirmed and hinted ids of the main line. */
   get ids(): readonly number[] {
     return this.#ids;
   }
@@ -33,6 +52,9 @@ export class DraftedText {
   }
   get hinted(): readonly Foretold[] {
     return this.#hinted;
+  }
+  get branches(): readonly Branch[] {
+    return this.#branches;
   }
   get unsent(): number {
     return this.#unsent;
@@ -49,44 +71,99 @@ export class DraftedText {
     this.held = undefined;
   }
 
-  /** The verifier says `id`. Returns what had been foretold for its position, if anything. */
-  confirm(id: number): Foretold | undefined {
-    const foretold = this.#hinted[0] ?? this.held;
-    if (this.#hinted[0]?.id === id) {
+  /** Adds to the branch at `at`, which begins with the runner-up there. */
+  branch(at: number, next: Foretold): void {
+    const main = this.#hinted[at - this.#confirmed];
+    if (!main?.runnerUp) throw new RangeError(`no runner-up at ${at}`);
+    let branch = this.#branches.find((one) => one.at === at);
+    if (!branch) {
+      const { source, place, runnerUp } = main;
+      branch = { at, ids: [{ ...runnerUp, source, place }], isSent: false };
+      this.#branches.push(branch);
+    }
+    branch.ids.push(next);
+  }
+
+  /** The whole text as a branch at `at` has it so far. */
+  branchText(at: number): number[] {
+    const branch = this.#branches.find((one) => one.at === at);
+    const ids = branch ? branch.ids.map(({ id }) => id) : [this.#hinted[at - this.#confirmed]!.runnerUp!.id];
+    return [...this.#ids.slice(0, at), ...ids];
+  }
+
+  /** The verifier says `id`. */
+  confirm(id: number): Outcome {
+    const next = this.#hinted[0];
+    const foretold = next ?? this.held;
+    const branch = this.#branches.find(({ at }) => at === this.#confirmed);
+    if (next?.id === id) {
       this.#hinted.shift();
       this.#unsent = Math.min(this.#unsent, this.#hinted.length);
-    } else {
-      if (this.#hinted.length > 0) this.forget();
-      this.held = undefined;
-      this.#ids.push(id);
-      this.#epoch++;
+      this.#branches = this.#branches.filter((one) => one !== branch);
+      this.#confirmed++;
+      return { foretold, kind: "came" };
     }
+    if (next) this.forget();
+    this.held = undefined;
+    this.#ids.push(id);
     this.#confirmed++;
-    return foretold;
+    this.#epoch++;
+    if (!next) return { foretold, kind: "unforetold" };
+    if (branch?.ids[0]?.id !== id) return { foretold, kind: "refused" };
+    this.#adopt(branch);
+    return { foretold, kind: "adopted" };
   }
 
   /** Drops what was hinted; the next hint begins a new path at the confirmed end. */
   forget(): void {
     this.#ids.length = this.#confirmed;
     this.#hinted = [];
+    this.#branches = [];
     this.#unsent = 0;
+    this.#isFresh = true;
     this.held = undefined;
     this.#path++;
     this.#epoch++;
   }
 
-  /** The unsent ids, a hint for each stretch of one source. They count as sent. */
+  /** The ids that the verifier does not know, a hint for each stretch of one source, and branches. They count as sent. */
   takeUnsent(): Hint[] {
+    const branches = this.#branches.filter(({ isSent, ids }) => !isSent && ids.length > 1);
+    const isIdle = this.#unsent === 0 && branches.length === 0;
     const hints: Hint[] = [];
-    for (let from = this.#hinted.length - this.#unsent; from < this.#hinted.length; ) {
+    for (let from = isIdle ? this.#hinted.length : this.#firstToSend(); from < this.#hinted.length; ) {
       const { source } = this.#hinted[from]!;
       let to = from + 1;
       while (this.#hinted[to]?.source === source) to++;
       const ids = this.#hinted.slice(from, to).map(({ id }) => id);
       hints.push({ path: this.#path, at: this.#confirmed + from, ids, source });
+      this.#isFresh = false;
       from = to;
     }
     this.#unsent = 0;
+    for (const branch of branches) this.#addTo(hints, branch);
     return hints;
+  }
+
+  #firstToSend(): number {
+    return this.#isFresh ? 0 : this.#hinted.length - this.#unsent;
+  }
+
+  /** A branch travels with a hint of its source, or with the id of the main line that it is an alternative to. */
+  #addTo(hints: Hint[], branch: Branch): void {
+    branch.isSent = true;
+    const { id, source } = this.#hinted[branch.at - this.#confirmed]!;
+    let hint = hints.find((one) => one.source === source);
+    if (!hint) {
+      hint = { path: this.#path, at: branch.at, ids: [id], source };
+      hints.push(hint);
+    }
+    hint.branches = [...(hint.branches ?? []), { at: branch.at, ids: branch.ids.map(({ id }) => id) }];
+  }
+
+  #adopt(branch: Branch): void {
+    this.#hinted = branch.ids.slice(1);
+    this.#ids.push(...this.#hinted.map(({ id }) => id));
+    this.#unsent = branch.isSent ? 0 : this.#hinted.length;
   }
 }

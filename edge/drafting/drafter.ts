@@ -1,7 +1,10 @@
 /** Drafts ahead of the last confirmed token for one sequence, and never waits for an answer before drafting on. */
+import { MAX_HINT_IDS } from "../../gpu-service/protocol/frames.ts";
 import type { Hint } from "../link/link.ts";
 import { Controller } from "./controller.ts";
+import { Distance } from "./distance.ts";
 import { DraftedText, type Foretold } from "./drafted-text.ts";
+import { Growth } from "./growth.ts";
 import type { DraftSource } from "./source.ts";
 
 export type SendHint = (hint: Hint) => void;
@@ -11,32 +14,30 @@ export interface Drafter {
   prepare(): void;
   /** The sequence is open (again): hints go to `send` from now on. */
   start(send: SendHint): void;
-  confirm(ids: readonly number[]): void;
+  /** The text goes on with `ids`; hints had saved the first `accepted` of them a step of their own. */
+  confirm(ids: readonly number[], accepted?: number): void;
   /** Gives everything back. May be called twice. */
   stop(): void;
 }
 
-/** Most ids hinted beyond the confirmed end. */
-const MAX_AHEAD = 12;
-/**
- * The verifier is at work on the first hinted position already: the id there costs it nothing, and opens the way to
- * those after it. A guess is sent while the chance that it and all between come true, given that first one, is at
- * least LEAST_CHANCE, and the chance with it at least LEAST_REACH: below that it is hardly ever looked at.
- */
-const LEAST_CHANCE = 0.25;
-const LEAST_REACH = 0.06;
+/** Most ids hinted beyond the confirmed end: some steps' worth for a source that is nearly always right. */
+const MAX_AHEAD = 96;
 /** A source this sure is not compared with others. */
-const SURE_CHANCE = 0.5;
-/** Ids per hint frame, but the first two, of which the second can save a step, do not wait for those after them. */
-const MAX_BATCH = 4;
+const SURE_CHANCE = 0.6;
+/** What travels up per confirmed token, in bytes: branches are not drafted while it is more, and far away it may be more. */
+const UPLINK = { bytes: 32, bytesPerDistance: 16, frame: 18, id: 6 };
 
 export class PortfolioDrafter implements Drafter {
   /** In the order in which they are heard. */
   readonly #sources: readonly DraftSource[];
   readonly #controller = new Controller();
+  readonly #distance = new Distance();
   readonly #text: DraftedText;
+  readonly #growth: Growth;
   /** Where the text must end: prompt plus the cap on output. */
   readonly #end: number;
+  readonly #begin: number;
+  #sentBytes = 0;
   #send: SendHint | undefined;
   #stopped = false;
   /** Counts what #run() may have to react to, so that none of it is missed between two of its steps. */
@@ -45,6 +46,8 @@ export class PortfolioDrafter implements Drafter {
 
   constructor(prompt: readonly number[], maxTokens: number, sources: readonly DraftSource[]) {
     this.#text = new DraftedText(prompt);
+    this.#growth = new Growth(this.#text, this.#controller);
+    this.#begin = prompt.length;
     this.#end = prompt.length + maxTokens;
     this.#sources = sources;
   }
@@ -65,11 +68,15 @@ export class PortfolioDrafter implements Drafter {
     this.#changed();
   }
 
-  confirm(ids: readonly number[]): void {
+  confirm(ids: readonly number[], accepted = 0): void {
+    let came = 0;
     for (const id of ids) {
-      const foretold = this.#text.confirm(id);
-      if (foretold) this.#controller.learn(foretold.source, foretold.grade, foretold.id === id);
+      const { foretold, kind } = this.#text.confirm(id);
+      if (foretold) this.#learn(foretold, id);
+      if (kind === "came") came++;
+      if (kind === "refused") this.#distance.began();
     }
+    this.#distance.confirmed(came, accepted);
     this.#changed();
   }
 
@@ -80,15 +87,31 @@ export class PortfolioDrafter implements Drafter {
     for (const source of this.#sources) source.close();
   }
 
+  #learn({ source, grade, place, id, runnerUp }: Foretold, confirmed: number): void {
+    this.#controller.learn(source, grade, id === confirmed, place);
+    if (id === confirmed || !runnerUp) return;
+    this.#controller.learn(source, runnerUp.grade, runnerUp.id === confirmed, place, "second");
+  }
+
   async #run(): Promise<void> {
     while (!this.#stopped) {
       const seen = this.#changes;
-      const isDrafting = this.#hasRoom() && (await this.#draftOne());
+      const isDrafting = await this.#draftOne();
       if (this.#stopped) return;
-      const batch = this.#text.hinted.length <= 2 ? 2 : MAX_BATCH;
-      if (!isDrafting || this.#text.unsent >= batch) this.#flush();
+      if (isDrafting ? this.#text.unsent >= MAX_HINT_IDS : isDue(this.#text, true)) this.#flush();
       if (!isDrafting) await this.#changeSince(seen);
     }
+  }
+
+  /** Adds one more id where the tree is likeliest to be reached. False if nothing is worth it until something changes. */
+  async #draftOne(): Promise<boolean> {
+    const { held } = this.#text;
+    const branch = this.#mayBranch() ? this.#growth.bestBranch(this.#distance.tokens) : undefined;
+    const goesOn = this.#hasRoom() && (!held || this.#isWorthHinting(held));
+    if (goesOn && this.#growth.mainReach >= (branch?.reach ?? 0)) {
+      if (await this.#extendMain()) return true;
+    }
+    return branch ? this.#extendBranch(branch.at) : false;
   }
 
   /** The last token of a text is the verifier's own in any case: a hint for it saves nothing. */
@@ -96,47 +119,72 @@ export class PortfolioDrafter implements Drafter {
     return this.#text.hinted.length < MAX_AHEAD && this.#text.ids.length < this.#end - 1;
   }
 
-  /** Hints one more id. False if there is nothing to hint until something changes. */
-  async #draftOne(): Promise<boolean> {
+  #mayBranch(): boolean {
+    const tokens = this.#text.confirmed - this.#begin + 8;
+    return this.#sentBytes <= tokens * (UPLINK.bytes + UPLINK.bytesPerDistance * (this.#distance.tokens - 1));
+  }
+
+  async #extendMain(): Promise<boolean> {
     const text = this.#text;
     const { epoch } = text;
-    const guess = text.held ?? (await this.#ask());
+    const guess = text.held ?? (await this.#ask(text.ids));
     // The text changed meanwhile: ask again.
     if (epoch !== text.epoch) return true;
     if (!guess) return false;
     // Not worth sending now, its chance may rise as the ids before it are confirmed.
     text.held = guess;
-    if (!this.#isWorthIt([...text.hinted, guess])) return false;
-    text.hint(guess);
+    const isWorthy = this.#isWorthHinting(guess);
+    if (text.hinted.length === 0) this.#controller.judge(guess.source, isWorthy, text.ids.length);
+    if (isWorthy) text.hint(guess);
+    return isWorthy;
+  }
+
+  async #extendBranch(at: number): Promise<boolean> {
+    const text = this.#text;
+    const { epoch } = text;
+    const ids = text.branchText(at);
+    if (ids.length >= this.#end - 1) return false;
+    const guess = await this.#ask(ids);
+    // The text went on meanwhile, along the main line or not.
+    if (epoch !== text.epoch || text.confirmed > at) return true;
+    if (!guess) return false;
+    text.branch(at, guess);
     return true;
   }
 
+  #isWorthHinting(guess: Foretold): boolean {
+    return this.#growth.isWorthHinting(guess, this.#distance.tokens);
+  }
+
   /** The first source that is sure enough, or else the surest. */
-  async #ask(): Promise<Foretold | undefined> {
+  async #ask(ids: readonly number[]): Promise<Foretold | undefined> {
+    const { confirmed } = this.#text;
+    const place = ids.length - confirmed;
     let best: Foretold | undefined;
     let bestChance = 0;
     for (const source of this.#sources) {
-      const guess = await source.next(this.#text.ids, this.#text.confirmed);
+      if (this.#controller.isResting(source.name, ids.length)) continue;
+      let answer = source.next(ids, confirmed);
+      if (answer instanceof Promise) {
+        // What is drafted already does not wait for a source that takes its time.
+        if (isDue(this.#text, false)) this.#flush();
+        answer = await answer;
+      }
       if (this.#stopped) return undefined;
-      if (!guess) continue;
-      const chance = this.#controller.chance(source.name, guess.grade);
-      if (chance > bestChance) [best, bestChance] = [{ ...guess, source: source.name }, chance];
+      if (!answer) continue;
+      const chance = this.#controller.chance(source.name, answer.grade, place);
+      if (chance > bestChance) [best, bestChance] = [{ ...answer, source: source.name, place }, chance];
       if (chance >= SURE_CHANCE) break;
     }
     return best;
   }
 
-  #isWorthIt(guesses: readonly Foretold[]): boolean {
-    return this.#chanceOf(guesses.slice(1)) >= LEAST_CHANCE && this.#chanceOf(guesses) >= LEAST_REACH;
-  }
-
-  /** The chance that all of them come true. */
-  #chanceOf(guesses: readonly Foretold[]): number {
-    return guesses.reduce((all, { source, grade }) => all * this.#controller.chance(source, grade), 1);
-  }
-
   #flush(): void {
-    for (const hint of this.#text.takeUnsent()) this.#send?.(hint);
+    for (const hint of this.#text.takeUnsent()) {
+      const ids = (hint.branches ?? []).reduce((sum, branch) => sum + 1 + branch.ids.length, hint.ids.length);
+      this.#sentBytes += UPLINK.frame + UPLINK.id * ids;
+      this.#send?.(hint);
+    }
   }
 
   #changed(): void {
@@ -156,4 +204,15 @@ export class PortfolioDrafter implements Drafter {
     console.error(JSON.stringify({ level: "error", message: "drafting failed", error: String(error) }));
     this.stop();
   }
+}
+
+/**
+ * Whether what the verifier does not know yet should go out now. The first two ids of a path go at once: the second
+ * can save a step. Where much is there already, more is sent in larger frames. `isIdle`: nothing is being drafted.
+ */
+function isDue({ hinted, unsent, branches }: DraftedText, isIdle: boolean): boolean {
+  const known = hinted.length - unsent;
+  if (isIdle && branches.some(({ isSent, ids }) => !isSent && ids.length > 1)) return true;
+  const batch = known < 2 ? 2 - known : known < 16 ? 4 : 12;
+  return unsent >= batch || (isIdle && unsent > 0 && known < 4);
 }

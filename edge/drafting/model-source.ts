@@ -5,11 +5,14 @@
  * the whole window.
  */
 import type { DraftEngine } from "./model/engine.ts";
+import type { DraftToken } from "./model/pass.ts";
 import type { Sequence } from "./model/sequence.ts";
 import type { DraftSource, Guess } from "./source.ts";
 
 /** The draft's own probability of its guess from which the guess has grade 1, 2, and so on. */
 const GRADE_PROBABILITIES = [0.2, 0.4, 0.6, 0.8, 0.95] as const;
+/** The same for its second choice, as a share of what the first one left. */
+const SECOND_PROBABILITIES = [0.1, 0.2, 0.35, 0.5, 0.7] as const;
 
 export type ModelSettings = { temperature: number; seed: bigint };
 
@@ -56,7 +59,7 @@ export class ModelSource implements DraftSource {
     if (!this.#follow(sequence, text)) return null;
     const { tokens } = await sequence.draft(1, this.#settings);
     const [token] = tokens;
-    return token ? { id: token.id, grade: gradeOf(token.probability) } : null;
+    return token ? guessOf(token) : null;
   }
 
   close(): void {
@@ -88,5 +91,12 @@ export class ModelSource implements DraftSource {
   }
 }
 
-const gradeOf = (probability: number): number =>
-  GRADE_PROBABILITIES.filter((least) => probability >= least).length;
+function guessOf({ id, probability, runnerUp }: DraftToken): Guess {
+  const grade = classOf(GRADE_PROBABILITIES, probability);
+  if (runnerUp.id === id) return { id, grade };
+  const second = classOf(SECOND_PROBABILITIES, runnerUp.probability / Math.max(1e-6, 1 - probability));
+  return { id, grade, runnerUp: { id: runnerUp.id, grade: second } };
+}
+
+const classOf = (bounds: readonly number[], value: number): number =>
+  bounds.filter((least) => value >= least).length;

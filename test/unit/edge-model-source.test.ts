@@ -26,7 +26,8 @@ it("follows the text, whatever is drafted, refused and confirmed", async () => {
   source.prepare(text);
   for (let step = 0; step < 150; step++) {
     const guess = await source.next(text);
-    expect(guess).toEqual({ id: nextId(text.at(-1)!), grade: 5 });
+    expect(guess).toMatchObject({ id: nextId(text.at(-1)!), grade: 5 });
+    expect(guess!.runnerUp!.id).not.toBe(guess!.id);
     const refused = random(3) === 0;
     if (refused) text.length -= random(Math.min(8, text.length - 1));
     text.push(refused ? random(VOCABULARY) : guess!.id);

@@ -2,7 +2,7 @@
  * An edge on a virtual clock that drafts one id at a time: right with probability `alpha`; a wrong guess has the
  * right runner-up in `branchHit` of the cases, and drafting then goes on along it, as hints' branches.
  */
-import type { EdgeFrame, HintFrame } from "../../gpu-service/protocol/frames.ts";
+import type { HintFrame } from "../../gpu-service/protocol/frames.ts";
 import { scriptedId, wrongId } from "./paced-target.ts";
 import { randomFrom } from "./random.ts";
 
@@ -61,7 +61,7 @@ export class PacedEdge {
   }
 
   /** Drafts one more id: the hint for it, if there is room. */
-  draft(): EdgeFrame | undefined {
+  draft(): HintFrame | undefined {
     const position = this.#drafted;
     if (position - this.#known >= this.#ahead || position >= this.#end - 1) return undefined;
     this.#drafted++;

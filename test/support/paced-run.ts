@@ -15,6 +15,8 @@ export type PacedSettings = Omit<EdgeSettings, "seed"> & {
   draftMs: number;
   tokens: number;
   sessions: number;
+  /** Texts of each session, one after the other. */
+  texts: number;
   drafts: boolean;
   costs: readonly CostPoint[];
 };
@@ -33,71 +35,110 @@ export const PACED: PacedSettings = {
   draftMs: 1,
   tokens: 128,
   sessions: 1,
+  texts: 1,
   drafts: true,
   costs: GPU_COSTS,
 };
 
-export type PacedResult = { ms: number; steps: number; tokens: number };
+/** Until the first session has its last token: milliseconds, and tokens of all sessions. */
+export type PacedResult = { ms: number; tokens: number; longestGapMs: number };
 
-/** Milliseconds from the start to the last token at the edge. */
 export async function pacedRun(changes: Partial<PacedSettings>): Promise<PacedResult> {
-  const settings = { ...PACED, ...changes };
-  const clock = new VirtualClock();
-  const truth = new CostTable(settings.costs);
-  const target = new PacedTarget(settings.sessions, (slots, rows) =>
-    clock.runUntil(clock.now + truth.ms(slots, rows)),
-  );
-  const scheduler = new Scheduler(target, {
-    slots: settings.sessions,
-    queueLimit: 0,
-    queueTimeoutMs: 1e9,
-    costs: new CostTable(settings.costs),
-    now: () => clock.now,
-  });
-  const oneWay = settings.rttMs / 2;
-  const edges = Array.from({ length: settings.sessions }, (_, i) => {
-    const prompt = [i + 1];
-    scheduler.accept(startFrame(i + 1, prompt, { max_tokens: settings.tokens, drafts: settings.drafts }));
-    return new PacedEdge(i + 1, prompt, settings.tokens, { ...settings, seed: settings.seed * 1000 + i });
-  });
-  const ended = new Set<number>();
-  const drafting = (edge: PacedEdge, stream: number) => {
-    if (ended.has(stream)) return;
-    const hint = edge.draft();
-    if (hint?.type === "hint") clock.at(clock.now + oneWay, () => scheduler.accept(hint, clock.now));
-    clock.at(clock.now + settings.draftMs, () => drafting(edge, stream));
-  };
-  if (settings.drafts) {
-    edges.forEach((edge, i) => {
-      clock.at(oneWay + settings.draftMs, () => drafting(edge, i + 1));
-    });
-  }
-  let tokens = 0;
-  let last = 0;
-  const deliver = (frame: VerifierFrame) => {
-    if (frame.type === "done") ended.add(frame.stream);
-    if (frame.type !== "tokens") return;
-    tokens += frame.ids.length;
-    last = clock.now + oneWay;
-    clock.at(last, () => edges[frame.stream - 1]!.confirm(frame.at + frame.ids.length));
-  };
-  while (!scheduler.idle) {
-    const report = await scheduler.step();
-    scheduler.takeFrames().forEach(deliver);
-    if (!report) clock.runToNext(scheduler.wakeAt);
-  }
-  return { ms: last, steps: target.steps, tokens };
+  return new PacedRun({ ...PACED, ...changes }).result();
 }
 
-/** Speed of a run over the same without drafts, over `seeds` texts. */
-export async function pacedSpeedup(changes: Partial<PacedSettings>, seeds = 12): Promise<number> {
-  let plain = 0;
-  let drafted = 0;
-  for (let seed = 1; seed <= seeds; seed++) {
-    plain += (await pacedRun({ ...changes, seed, drafts: false })).ms;
-    drafted += (await pacedRun({ ...changes, seed })).ms;
+/** Sessions that ask for one text after the other, all of them busy to the end. */
+class PacedRun {
+  readonly #settings: PacedSettings;
+  readonly #clock = new VirtualClock();
+  readonly #scheduler: Scheduler;
+  readonly #edges = new Map<number, PacedEdge>();
+  /** Texts that the session of a stream has still to ask for, the stream's own included. */
+  readonly #textsLeft = new Map<number, number>();
+  #streams = 0;
+  #tokens = 0;
+  #endedAt: number | undefined;
+  readonly #lastAt = new Map<number, number>();
+  #longestGapMs = 0;
+
+  constructor(settings: PacedSettings) {
+    this.#settings = settings;
+    const truth = new CostTable(settings.costs);
+    const { sessions } = settings;
+    const clock = this.#clock;
+    const target = new PacedTarget(sessions, (slots, rows) =>
+      clock.runUntil(clock.now + truth.ms(slots, rows)),
+    );
+    this.#scheduler = new Scheduler(target, {
+      slots: sessions,
+      queueLimit: sessions,
+      queueTimeoutMs: 1e9,
+      costs: new CostTable(settings.costs),
+      now: () => clock.now,
+    });
+    for (let session = 0; session < sessions; session++) this.#begin(settings.texts);
   }
-  return plain / drafted;
+
+  async result(): Promise<PacedResult> {
+    while (this.#endedAt === undefined) {
+      const report = await this.#scheduler.step();
+      for (const frame of this.#scheduler.takeFrames()) this.#deliver(frame);
+      if (!report && this.#endedAt === undefined) this.#clock.runToNext(this.#scheduler.wakeAt);
+    }
+    return { ms: this.#endedAt, tokens: this.#tokens, longestGapMs: this.#longestGapMs };
+  }
+
+  /** `texts`: how many are left to this session, this one included. */
+  #begin(texts: number): void {
+    const { tokens, drafts, rttMs, draftMs, seed } = this.#settings;
+    const stream = ++this.#streams;
+    const prompt = [stream];
+    this.#scheduler.accept(startFrame(stream, prompt, { max_tokens: tokens, drafts }));
+    const edge = new PacedEdge(stream, prompt, tokens, { ...this.#settings, seed: seed * 1000 + stream });
+    this.#edges.set(stream, edge);
+    this.#textsLeft.set(stream, texts);
+    if (drafts) this.#clock.at(this.#clock.now + rttMs / 2 + draftMs, () => this.#draft(stream, edge));
+  }
+
+  #draft(stream: number, edge: PacedEdge): void {
+    if (!this.#edges.has(stream)) return;
+    const { rttMs, draftMs } = this.#settings;
+    const clock = this.#clock;
+    const hint = edge.draft();
+    if (hint) clock.at(clock.now + rttMs / 2, () => this.#scheduler.accept(hint, clock.now));
+    clock.at(clock.now + draftMs, () => this.#draft(stream, edge));
+  }
+
+  #deliver(frame: VerifierFrame): void {
+    const edge = this.#edges.get(frame.stream);
+    const { now } = this.#clock;
+    if (frame.type === "tokens" && edge) {
+      this.#tokens += frame.ids.length;
+      this.#longestGapMs = Math.max(this.#longestGapMs, now - (this.#lastAt.get(frame.stream) ?? now));
+      this.#lastAt.set(frame.stream, now);
+      this.#clock.at(now + this.#settings.rttMs / 2, () => edge.confirm(frame.at + frame.ids.length));
+    }
+    if (frame.type !== "done") return;
+    this.#edges.delete(frame.stream);
+    const left = this.#textsLeft.get(frame.stream)! - 1;
+    if (left > 0) this.#begin(left);
+    else this.#endedAt ??= now + this.#settings.rttMs;
+  }
+}
+
+/** Tokens per millisecond over those without drafts, over `seeds` texts. */
+export async function pacedSpeedup(changes: Partial<PacedSettings>, seeds = 12): Promise<number> {
+  const pace = async (more: Partial<PacedSettings>) => {
+    let tokens = 0;
+    let ms = 0;
+    for (let seed = 1; seed <= seeds; seed++) {
+      const result = await pacedRun({ ...changes, ...more, seed });
+      tokens += result.tokens;
+      ms += result.ms;
+    }
+    return tokens / ms;
+  };
+  return (await pace({ drafts: true })) / (await pace({ drafts: false }));
 }
 
 class VirtualClock {

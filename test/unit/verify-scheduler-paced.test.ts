@@ -27,7 +27,7 @@ const BEST: readonly (readonly [alpha: number, rttMs: number, speedup: number])[
 describe("one sequence, with what it learns by itself, is nearly as fast as with the best settings", () => {
   for (const [alpha, rttMs, best] of BEST) {
     it(`drafts right at ${alpha}, round trip ${rttMs} ms: ${best}`, async () => {
-      expect(await pacedSpeedup({ alpha, rttMs })).toBeGreaterThan(0.88 * best);
+      expect(await pacedSpeedup({ alpha, rttMs }, 30)).toBeGreaterThan(0.9 * best);
     });
   }
 });

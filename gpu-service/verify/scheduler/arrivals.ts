@@ -61,6 +61,8 @@ export type Awaited = {
   overtaken: number;
 };
 
+type Frame = { path: number; from: number; have: number; gained: number; anew: boolean };
+
 export class Arrivals {
   /** Answers to a refusal, answers where hints were used up, and each further frame on the same path. */
   readonly #anew = new Answer();
@@ -71,8 +73,8 @@ export class Arrivals {
   /** Since when, and from which end of the text on, there has been no hint. */
   #dry: { at: number; end: number; anew: boolean } | undefined;
   #path = -1;
-  /** The newest frame that brought ids. */
-  #newest = { at: 0, reach: 0 };
+  /** When the newest frame came that brought ids. */
+  #newestAt = 0;
 
   /** The text ends before position `end` since `at`; `have`: whether a hint leads on; `anew`: whether one has to be drafted anew. */
   committed(end: number, at: number, have: boolean, anew: boolean): void {
@@ -82,33 +84,25 @@ export class Arrivals {
   }
 
   /**
-   * A frame of `path` came in at `at` that speaks of positions `from` to `reach`; `end`: of the text; `have` and
-   * `anew` as above, with it.
+   * A frame of `path` came in at `at` that speaks of positions from `from` on. With it `have` ids lead on from the
+   * text's end, `gained` of them by it; `anew` as above.
    */
-  hinted(
-    frame: { path: number; from: number; reach: number },
-    at: number,
-    end: number,
-    have: boolean,
-    anew: boolean,
-  ): void {
-    const ids = frame.reach - Math.max(end, this.#newest.reach);
-    if (frame.path > this.#path) {
-      const refusedAt = this.#refusedAt.get(frame.from);
-      if (refusedAt !== undefined) this.#anew.came(at - refusedAt, frame.reach - frame.from);
-    } else if (this.#dry && !this.#dry.anew && have) {
-      this.#onward.came(at - this.#dry.at, frame.reach - end);
-    } else if (ids > 0) {
-      const gap = at - this.#newest.at;
-      this.#further.came(gap, ids, gap > this.#further.ms ? LATE_GAIN : GAIN);
+  hinted({ path, from, have, gained, anew }: Frame, at: number): void {
+    const dry = this.#dry;
+    const isNewPath = path > this.#path;
+    this.#path = path;
+    // What came while a step ran was there when it ended: nobody had to wait for it.
+    if (dry && at >= dry.at) {
+      const refusedAt = isNewPath && dry.anew ? this.#refusedAt.get(from) : undefined;
+      if (refusedAt !== undefined) this.#anew.came(at - refusedAt, Math.max(1, have));
+      else if (!isNewPath && !dry.anew && have > 0) this.#onward.came(at - dry.at, have);
+    } else if (!dry && !isNewPath && gained > 0) {
+      const gap = at - this.#newestAt;
+      this.#further.came(gap, gained, gap > this.#further.ms ? LATE_GAIN : GAIN);
     }
-    if (frame.path > this.#path || ids > 0) this.#newest = { at, reach: frame.reach };
-    this.#path = frame.path;
-    if (have) this.#dry = undefined;
-    else if (anew && this.#dry && !this.#dry.anew) {
-      this.#dry = { at: this.#refusedAt.get(end) ?? this.#dry.at, end, anew };
-      this.#remember(end, this.#dry.at);
-    }
+    if (gained > 0) this.#newestAt = at;
+    if (have > 0) this.#dry = undefined;
+    else if (anew && dry && !dry.anew) this.#dry = { ...dry, anew };
   }
 
   /** A wait for more than `have` ids ended without them. */
@@ -121,7 +115,7 @@ export class Arrivals {
   awaited(have: number, end: number, now: number): Awaited | undefined {
     const first = have > 0 ? undefined : this.#dry?.anew ? this.#anew : this.#onward;
     const answer = first ?? this.#further;
-    const since = first ? this.#dry?.at : this.#newest.at;
+    const since = first ? this.#dry?.at : this.#newestAt;
     if (!answer.isKnown || since === undefined) return undefined;
     const elapsed = now - since;
     const giveUpMs = answer.giveUpMs - elapsed;

@@ -63,13 +63,9 @@ function around(points: readonly CostPoint[], rows: number): [CostPoint, CostPoi
   return [points[Math.max(0, i - 1)]!, points[i]!];
 }
 
-/** More rows never cost less: a dip is noise. */
+/** Fewer rows never cost more: what makes it seem so disturbs, and disturbances only add. */
 function neverFalling(points: CostPoint[]): CostPoint[] {
-  let least = 0;
-  for (const point of points) {
-    point.ms = Math.max(point.ms, least);
-    least = point.ms;
-  }
+  for (let i = points.length - 2; i >= 0; i--) points[i]!.ms = Math.min(points[i]!.ms, points[i + 1]!.ms);
   return points;
 }
 

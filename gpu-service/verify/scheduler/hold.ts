@@ -65,7 +65,7 @@ export function worthwhileHold(active: readonly Sequence[], costs: CostTable, no
 export function payHold({ waiters, since }: Hold, now: number): void {
   for (const { sequence, have, giveUpAt } of waiters) {
     sequence.credit = (sequence.credit ?? 0) - (now - since) / waiters.length;
-    if (now >= giveUpAt && hintsOf(sequence, have + 1) === have) sequence.arrivals.missed(have);
+    if (now >= giveUpAt && sequence.hintsAtHand <= have) sequence.arrivals.missed(have);
   }
 }
 
@@ -184,5 +184,3 @@ function add(total: Outcome, { tokens, ms }: Outcome): void {
 const worth = ({ tokens, ms }: Outcome, pace: number): number => tokens - pace * ms;
 const product = (rates: readonly number[], count: number): number =>
   rates.slice(0, count).reduce((all, rate) => all * rate, 1);
-const hintsOf = ({ hints, text }: Sequence, most: number): number =>
-  hints.next(text.length, most)?.ids.length ?? 0;

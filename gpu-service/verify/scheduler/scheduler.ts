@@ -181,8 +181,12 @@ export class Scheduler {
       }
       const frames = settlePart(part, batch, this.#options.costs, row);
       if (frames.length === 0) return;
-      const { text, hints, arrivals } = sequence;
-      arrivals.committed(text.length, now, hints.next(text.length, 1) !== undefined, hints.isAstray);
+      sequence.arrivals.committed(
+        sequence.text.length,
+        now,
+        sequence.hintsAtHand > 0,
+        sequence.hints.isAstray,
+      );
       sequence.firstTokenAt ||= now;
       hinted.forEach((_, place) => {
         addTo(drafted, foretold!.sources[place]!, 1);
@@ -210,14 +214,13 @@ export class Scheduler {
   }
 }
 
-function takeHint({ hints, arrivals, text }: Sequence, hint: HintFrame, at: number): void {
-  if (hint.path < hints.path) return;
+function takeHint(sequence: Sequence, hint: HintFrame, at: number): void {
+  const { hints, arrivals, text } = sequence;
+  const before = sequence.hintsAtHand;
   hints.add(hint, text);
-  const reach = Math.max(
-    ...[hint, ...(hint.branches ?? [])].map((stretch) => stretch.at + stretch.ids.length),
-  );
-  const have = hints.next(text.length, 1) !== undefined;
-  arrivals.hinted({ path: hint.path, from: hint.at, reach }, at, text.length, have, hints.isAstray);
+  const have = sequence.hintsAtHand;
+  const frame = { path: hint.path, from: hint.at, have, gained: have - before, anew: hints.isAstray };
+  if (hint.path >= hints.path) arrivals.hinted(frame, at);
 }
 
 function addTo(counts: Record<string, number>, name: string, n: number): void {

@@ -1,5 +1,5 @@
 /** One completion in the engine: its text so far, its settings, its hints and what they were worth. */
-import type { DoneFrame, HintSource, LogprobEntry } from "../../protocol/frames.ts";
+import { type DoneFrame, type HintSource, type LogprobEntry, MAX_HINT_IDS } from "../../protocol/frames.ts";
 import { hasPenalties } from "../../protocol/sampling.ts";
 import type { StartFrame } from "../engines/engine.ts";
 import { Acceptance } from "./acceptance.ts";
@@ -65,6 +65,11 @@ export class Sequence {
   /** Ids of the text that are not in the cache; below zero while hint rows lie beyond the text. */
   get pendingIds(): number {
     return this.text.length - (this.cache?.length ?? 0);
+  }
+
+  /** Hinted ids that lead on from the text's end. */
+  get hintsAtHand(): number {
+    return this.hints.next(this.text.length, MAX_HINT_IDS)?.ids.length ?? 0;
   }
 
   /** Whether prompt ids are still to be scored. */

@@ -12,6 +12,24 @@ import { type EdgeFrame, PROTOCOL_VERSION } from "../../../gpu-service/protocol/
 import type { LinkKey } from "../../../gpu-service/protocol/token.ts";
 import { encodeEdgeFrame, parseVerifierFrame } from "../../../gpu-service/protocol/wire.ts";
 
+/** A link of each sequence's own: it connects at `open`, and closes with the sequence. */
+export const ownNodeLink = (port: number, key: LinkKey, silenceMs?: number): VerifierLink => ({
+  name: linkUrl(port),
+  async open(request, sink) {
+    const link = await NodeLink.connect(port, key, silenceMs);
+    const sequence = await link.open(request, sink);
+    return {
+      ...sequence,
+      close() {
+        sequence.close();
+        link.close();
+      },
+    };
+  },
+});
+
+const linkUrl = (port: number): string => `ws://127.0.0.1:${port}/link`;
+
 /** One socket that stays open, one sequence after the other (or beside it) on it. */
 export class NodeLink implements VerifierLink {
   readonly name: string;
@@ -19,22 +37,28 @@ export class NodeLink implements VerifierLink {
   readonly #key: LinkKey;
   readonly #sinks = new Map<number, SequenceSink>();
   #streams = 0;
+  #heardAt = performance.now();
+  readonly #watch: NodeJS.Timeout | undefined;
 
-  private constructor(name: string, socket: WebSocket, key: LinkKey) {
+  private constructor(name: string, socket: WebSocket, key: LinkKey, silenceMs: number | undefined) {
     this.name = name;
     this.#socket = socket;
     this.#key = key;
     socket.on("message", (data) => this.#receive(String(data)));
     socket.on("error", () => {});
     socket.on("close", (code) => this.#break(`the link closed (${code})`));
+    if (silenceMs === undefined) return;
+    this.#watch = setInterval(() => {
+      if (performance.now() - this.#heardAt > silenceMs) this.#break(`nothing was said for ${silenceMs} ms`);
+    }, silenceMs / 4);
   }
 
-  /** Rejects with a LinkError. */
-  static connect(port: number, key: LinkKey): Promise<NodeLink> {
-    const url = `ws://127.0.0.1:${port}/link`;
-    const socket = new WebSocket(url);
+  /** `silenceMs`: a link that says nothing for so long is lost. Rejects with a LinkError. */
+  static connect(port: number, key: LinkKey, silenceMs?: number): Promise<NodeLink> {
+    const url = linkUrl(port);
+    const socket = new WebSocket(url, silenceMs === undefined ? {} : { handshakeTimeout: silenceMs });
     return new Promise((resolve, reject) => {
-      socket.once("open", () => resolve(new NodeLink(url, socket, key)));
+      socket.once("open", () => resolve(new NodeLink(url, socket, key, silenceMs)));
       socket.once("error", (error) => reject(new LinkError(`${url}: ${error.message}`)));
     });
   }
@@ -53,6 +77,7 @@ export class NodeLink implements VerifierLink {
   }
 
   close(): void {
+    clearInterval(this.#watch);
     this.#socket.terminate();
   }
 
@@ -61,6 +86,7 @@ export class NodeLink implements VerifierLink {
   }
 
   #receive(text: string): void {
+    this.#heardAt = performance.now();
     const parsed = parseVerifierFrame(text);
     if (!parsed.ok) {
       this.#break(`a bad ${parsed.message}`);
@@ -72,6 +98,7 @@ export class NodeLink implements VerifierLink {
   }
 
   #break(message: string): void {
+    clearInterval(this.#watch);
     for (const sink of this.#sinks.values()) sink({ type: "broken", message });
     this.#sinks.clear();
     this.#socket.terminate();

@@ -25,7 +25,12 @@ export type SessionSettings = {
 export const CONTEXT = 512;
 const LETTER = new TextEncoder().encode("a");
 
-/** `drafter` absent: drafts are off. `link`: one, or replicas in turn. Throws where the completion fails. */
+/** The completion ended with a failure that its client would be told of. */
+export class SessionFailed extends Error {
+  override name = "SessionFailed";
+}
+
+/** `drafter` absent: drafts are off. `links`: replicas in turn. Throws SessionFailed. */
 export async function runSession(
   settings: SessionSettings,
   links: readonly VerifierLink[],
@@ -33,7 +38,7 @@ export async function runSession(
 ): Promise<Timed> {
   const timed: Timed = { ids: [], times: [], startedAt: performance.now(), report: undefined };
   for await (const event of complete(jobOf(settings), links, drafter)) {
-    if (event.type === "failed") throw new Error(`a completion failed: ${JSON.stringify(event.failure)}`);
+    if (event.type === "failed") throw new SessionFailed(JSON.stringify(event.failure));
     if (event.type === "finished") timed.report = event.report ?? undefined;
     if (event.type !== "delta") continue;
     for (const { id } of event.tokens) {

@@ -28,10 +28,10 @@ export async function startTinyVerifiers(
   count: number,
   regime: Regime | undefined,
   env: Record<string, string> = {},
+  key: LinkKey = newLinkKey(),
 ): Promise<BenchVerifiers> {
   const root = mkdtempSync(join(tmpdir(), "outrider-bench-"));
   const processes = new Processes(root);
-  const key = { id: "bench", secret: crypto.randomUUID() + crypto.randomUUID() };
   const stop = async () => {
     await processes.stop();
     rmSync(root, { recursive: true, force: true, maxRetries: 3 });
@@ -64,3 +64,8 @@ export async function startTinyVerifiers(
     throw error;
   }
 }
+
+export const newLinkKey = (): LinkKey => ({
+  id: "bench",
+  secret: crypto.randomUUID() + crypto.randomUUID(),
+});

@@ -60,6 +60,31 @@ describe("the pool of keys and values", () => {
     expect([...cache.values(0).subarray(0, 36)]).toEqual(before);
     expect(cache.length).toBe(312);
   });
+  it("never moves what it holds while there is room", () => {
+    const cache = new KvPool(2, 3, 2, 0).open(undefined, 300);
+    cache.append(rows(1, 1), rows(1, 1), 1, 0, 1);
+    const { buffer } = cache.keys(0);
+    for (let i = 1; i < 300; i++) cache.append(rows(1, 1), rows(1, 1), 1, 0, 1);
+    expect(cache.keys(0).buffer).toBe(buffer);
+  });
+  it("takes over a prefix only where there is room for what follows", () => {
+    const pool = new KvPool(2, 3, 2, 1e6);
+    const first = filled(pool, 100);
+    const { buffer } = first.keys(0);
+    first.release({ tenant: "t", ids });
+    const longer = pool.open({ tenant: "t", ids: [...ids, 5] }, 1000);
+    expect(longer.length).toBe(12);
+    expect(longer.keys(0).buffer).not.toBe(buffer);
+    expect(pool.open({ tenant: "t", ids: [...ids, 5] }, 200).keys(0).buffer).toBe(buffer);
+  });
+  it("counts what was written against the budget, not what might have been", () => {
+    // 12 tokens × 3 floats × 2 layers × keys and values × 4 bytes
+    const pool = new KvPool(2, 3, 2, 12 * 3 * 2 * 2 * 4);
+    const cache = pool.open(undefined, 100_000);
+    cache.append(rows(1, 12), rows(1, 12), 12, 0, 12);
+    cache.release({ tenant: "t", ids });
+    expect(pool.open({ tenant: "t", ids: [...ids, 5] }).length).toBe(12);
+  });
   it("without a budget reuses nothing", () => {
     const pool = new KvPool(2, 3, 2, 0);
     filled(pool, 1).release({ tenant: "t", ids });

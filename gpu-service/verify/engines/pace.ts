@@ -89,8 +89,8 @@ export class PacedTarget implements TargetModel {
     return this.#model.maxSlots;
   }
 
-  openCache(owner?: Owner): Cache {
-    return this.#model.openCache(owner);
+  openCache(owner?: Owner, room?: number): Cache {
+    return this.#model.openCache(owner, room);
   }
 
   async run(slots: readonly SlotRows[]): Promise<StepLogits> {

@@ -30,8 +30,11 @@ export interface TargetModel {
   readonly numerics: string;
   /** Most sequences in one step. */
   readonly maxSlots: number;
-  /** An empty cache, or with an owner one that may hold a prefix of its ids already (never all of them). */
-  openCache(owner?: Owner): Cache;
+  /**
+   * An empty cache, or with an owner one that may hold a prefix of its ids already (never all of them).
+   * `room`: the length that it may reach; beyond it, it has to grow, which takes time.
+   */
+  openCache(owner?: Owner, room?: number): Cache;
   /** Runs every slot's rows (at least one each) and appends them to its cache. */
   run(slots: readonly SlotRows[]): Promise<StepLogits>;
 }

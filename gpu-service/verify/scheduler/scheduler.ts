@@ -144,7 +144,8 @@ export class Scheduler {
       this.#queue = this.#queue.filter((s) => s !== sequence);
       sequence.admittedAt = this.#options.now();
       // A scored prompt has to run whole: its log probabilities are not kept.
-      sequence.cache = this.#model.openCache(sequence.isScoring ? undefined : sequence.owner);
+      const room = sequence.start.prompt.length + sequence.cap;
+      sequence.cache = this.#model.openCache(sequence.isScoring ? undefined : sequence.owner, room);
       sequence.cachedTokens = Math.min(sequence.cache.length, sequence.start.prompt.length);
       this.#active.push(sequence);
       if (!sequence.isScoring) this.#open(sequence);

@@ -2,7 +2,7 @@
  * Keys and values of one sequence: per layer two token-major arrays f32[capacity][kv heads × head size].
  *
  * The graph reads a prefix of each without a copy, and returns only new rows, which are written behind it.
- * Arrays double when full.
+ * Arrays that are full after all are replaced by longer ones.
  */
 import type { Cache, Owner } from "../../scheduler/model.ts";
 import type { Arrays, KvPool } from "./kv-pool.ts";
@@ -47,7 +47,8 @@ export class KvCache implements Cache {
   /** Appends `rows` tokens. `newKeys`, `newValues`: f32[layers][allRows][width]; this cache's rows begin at `from`. */
   append(newKeys: Float32Array, newValues: Float32Array, allRows: number, from: number, rows: number): void {
     this.#reserve(this.#length + rows);
-    const { keys, values } = this.#open();
+    const arrays = this.#open();
+    const { keys, values } = arrays;
     const { width, layers } = this.#pool;
     const at = this.#length * width;
     for (let layer = 0; layer < layers; layer++) {
@@ -56,6 +57,7 @@ export class KvCache implements Cache {
       values[layer]!.set(newValues.subarray(start, start + rows * width), at);
     }
     this.#length += rows;
+    arrays.touched = Math.max(arrays.touched, this.#length);
   }
 
   #reserve(length: number): void {

@@ -1,12 +1,21 @@
 /**
  * Where caches come from and go to: arrays kept for their prefixes, and blank ones, because memory touched once
  * is quicker again.
+ *
+ * Arrays are as long as a sequence may become: to copy a long one would hold everybody up. What is never written
+ * takes addresses only, no memory.
  */
 import type { Owner } from "../../scheduler/model.ts";
 import { RetainedPrefixes } from "../../scheduler/retained.ts";
 import { KvCache } from "./kv-cache.ts";
 
-export type Arrays = { capacity: number; keys: Float32Array[]; values: Float32Array[] };
+export type Arrays = {
+  capacity: number;
+  /** Tokens up to which something was ever written: so much of it is real memory. */
+  touched: number;
+  keys: Float32Array[];
+  values: Float32Array[];
+};
 
 const FIRST_CAPACITY = 256;
 /** Below this many ids a copy is not worth it. */
@@ -29,14 +38,14 @@ export class KvPool {
     this.#retained = new RetainedPrefixes(retainedBytes, LEAST_REUSED_IDS);
   }
 
-  /** A cache for the owner's ids: it may hold a prefix of them already. */
-  open(owner?: Owner): KvCache {
+  /** A cache for the owner's ids: it may hold a prefix of them already. Up to `room` tokens it does not grow. */
+  open(owner?: Owner, room = FIRST_CAPACITY): KvCache {
     const match = owner && this.#retained.find(owner.tenant, owner.ids);
-    if (!match) return new KvCache(this, this.#blank.pop() ?? this.#allocate(FIRST_CAPACITY), 0);
+    if (!match) return new KvCache(this, this.#take(room), 0);
     const { entry, length } = match;
     // All of it fits: it is taken over. Otherwise others may still want the rest, so the prefix is copied.
-    if (length < entry.ids.length)
-      return new KvCache(this, this.copy(entry.value, length, length + 1), length);
+    if (length < entry.ids.length || entry.value.capacity < room)
+      return new KvCache(this, this.copy(entry.value, length, Math.max(room, length + 1)), length);
     this.#retained.take(entry);
     return new KvCache(this, entry.value, length);
   }
@@ -44,29 +53,37 @@ export class KvPool {
   /** Takes arrays back. With an owner their first `length` tokens are those of its ids, and are kept for its tenant. */
   give(arrays: Arrays, length: number, owner?: Owner): void {
     const keeps = owner !== undefined && length >= LEAST_REUSED_IDS;
-    const bytes = arrays.capacity * this.width * this.layers * 2 * BYTES_PER_FLOAT;
+    const bytes = arrays.touched * this.width * this.layers * 2 * BYTES_PER_FLOAT;
     const gone = keeps
       ? this.#retained.keep({ tenant: owner.tenant, ids: owner.ids.slice(0, length), value: arrays, bytes })
       : [arrays];
-    for (const blank of gone) if (this.#blank.length < this.#mostBlank) this.#blank.push(blank);
+    this.#blank.push(...gone);
+    this.#blank.sort((a, b) => b.capacity - a.capacity);
+    this.#blank.splice(this.#mostBlank);
   }
 
   /** Arrays with the first `length` tokens of `from`, and room for `capacity` at least. */
   copy(from: Arrays, length: number, capacity: number): Arrays {
-    const blank = this.#blank.findIndex((a) => a.capacity >= capacity);
-    const to = blank >= 0 ? this.#blank.splice(blank, 1)[0]! : this.#allocate(capacity);
+    const to = this.#take(capacity);
     const used = length * this.width;
     for (let layer = 0; layer < this.layers; layer++) {
       to.keys[layer]!.set(from.keys[layer]!.subarray(0, used));
       to.values[layer]!.set(from.values[layer]!.subarray(0, used));
     }
+    to.touched = Math.max(to.touched, length);
     return to;
+  }
+
+  /** The shortest blank arrays that do, or new ones. */
+  #take(capacity: number): Arrays {
+    const at = this.#blank.findLastIndex((blank) => blank.capacity >= capacity);
+    return at < 0 ? this.#allocate(capacity) : this.#blank.splice(at, 1)[0]!;
   }
 
   /** Capacities are powers of two, so that arrays fit more than one sequence. */
   #allocate(least: number): Arrays {
     const capacity = Math.max(FIRST_CAPACITY, 2 ** Math.ceil(Math.log2(least)));
     const make = () => Array.from({ length: this.layers }, () => new Float32Array(capacity * this.width));
-    return { capacity, keys: make(), values: make() };
+    return { capacity, touched: 0, keys: make(), values: make() };
   }
 }

@@ -36,8 +36,8 @@ export class OnnxModel implements TargetModel {
     this.#pool = new KvPool(layers, kvHeads * headDim, this.maxSlots, options.retainedBytes);
   }
 
-  openCache(owner?: Owner): Cache {
-    return this.#pool.open(owner);
+  openCache(owner?: Owner, room?: number): Cache {
+    return this.#pool.open(owner, room);
   }
 
   get widths(): number[] {

@@ -3,9 +3,16 @@ import { z } from "zod";
 import type { Prompt } from "./prompts.ts";
 
 export type Endpoint = { address: string; key: string; target: string };
-/** How the edge drafts for a request; the last two only where the system was started with `testHints`. */
-export type Drafts = "off" | "honest" | "random" | "adversarial";
-export type Settings = { maxTokens: number; temperature: number; seed: number; drafts: Drafts };
+/** How the edge drafts for a request; the last three only where the system was started with `testHints`. */
+export type Drafts = "off" | "honest" | "random" | "adversarial" | "wrong";
+export type Settings = {
+  maxTokens: number;
+  temperature: number;
+  seed: number;
+  drafts: Drafts;
+  /** The text is not to be remembered for later requests, and nothing remembered used for it. */
+  noStore?: boolean;
+};
 
 export type Completion = {
   text: string;
@@ -17,6 +24,8 @@ export type Completion = {
   release: string | null;
   steps: number;
   drafted: number;
+  /** The same, by source. */
+  draftedBy: Record<string, number>;
   accepted: number;
   /** (tokens − 1) / (time of the last − time of the first): NaN below two tokens. */
   tokS: number;
@@ -52,7 +61,7 @@ export async function complete(endpoint: Endpoint, prompt: Prompt, settings: Set
   const response = await request(endpoint, prompt, settings);
   const result: Completion = {
     ...{ text: "", ids: [], tokens: 0, finish: null, release: null },
-    ...{ steps: 0, drafted: 0, accepted: 0, tokS: Number.NaN },
+    ...{ steps: 0, drafted: 0, draftedBy: {}, accepted: 0, tokS: Number.NaN },
   };
   let first = Number.NaN;
   let last = Number.NaN;
@@ -78,6 +87,7 @@ function addChunk(result: Completion, { choices, usage, outrider }: Chunk): void
   if (outrider.drafted === undefined) return;
   result.release = outrider.release ?? null;
   result.steps = outrider.steps ?? 0;
+  result.draftedBy = outrider.drafted;
   result.drafted = total(outrider.drafted);
   result.accepted = typeof outrider.accepted === "object" ? total(outrider.accepted) : 0;
 }
@@ -86,7 +96,7 @@ const total = (bySource: Record<string, number>): number =>
   Object.values(bySource).reduce((sum, value) => sum + value, 0);
 
 async function request(endpoint: Endpoint, { name, request }: Prompt, settings: Settings): Promise<Response> {
-  const { maxTokens, temperature, seed, drafts } = settings;
+  const { maxTokens, temperature, seed, drafts, noStore } = settings;
   const path = "messages" in request ? "chat/completions" : "completions";
   const response = await fetch(`${endpoint.address}/v1/${path}`, {
     method: "POST",
@@ -94,6 +104,7 @@ async function request(endpoint: Endpoint, { name, request }: Prompt, settings: 
       authorization: `Bearer ${endpoint.key}`,
       "content-type": "application/json",
       "x-outrider-details": "1",
+      ...(noStore && { "cache-control": "no-store" }),
       ...(drafts === "off" ? { "x-outrider-drafts": "off" } : { "x-outrider-hints": drafts }),
     },
     body: JSON.stringify({

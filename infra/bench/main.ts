@@ -8,7 +8,7 @@ import { benchSpeedup } from "./speedup.ts";
 import { benchVerifier } from "./verifier.ts";
 
 export type Bench = (
-  options: { quick: boolean; shape?: string; against?: string },
+  options: { quick: boolean; shape?: string; against?: string; target?: string; suite?: string },
   say: (line: string) => void,
 ) => Promise<Pick<Result, "rows" | "summary">>;
 
@@ -20,6 +20,8 @@ const BENCHES: Record<string, Bench> = {
 };
 const USAGE = `npm run bench -- NAME [--quick] [--json]
   NAME             ${Object.keys(BENCHES).join(", ")}
+  --target NAME    speedup: default, or padded (the default one at the cost of a larger model)
+  --suite NAME     speedup: this suite only
   --shape NAME     kernel: this shape only
   --against FOLDER kernel: another engine beside ours`;
 
@@ -61,6 +63,8 @@ function readArguments() {
         json: { type: "boolean", default: false },
         shape: { type: "string" },
         against: { type: "string" },
+        target: { type: "string" },
+        suite: { type: "string" },
       },
     });
   } catch (error) {

@@ -11,9 +11,10 @@ import { ROOT } from "../start/paths.ts";
 
 export type Prompt = {
   name: string;
-  request: { prompt: string } | { messages: { role: "user"; content: string }[] };
+  request: ({ prompt: string } | { messages: { role: "user"; content: string }[] }) & {
+    prediction?: { type: "content"; content: string };
+  };
 };
-export type SuiteName = "humaneval" | "chat";
 
 const chatPrompts = z.array(z.string()).min(1);
 const problem = z.object({ task_id: z.string(), prompt: z.string() });

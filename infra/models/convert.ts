@@ -13,14 +13,17 @@ export type Conversion = {
   formats: readonly Format[];
   /** Folder whose tokenizer files replace the source's own. */
   tokenizer?: string;
+  /** For benchmarks: widened with zeros (`checkpoints/widened.py`). */
+  widen?: { hiddenTimes: number; ffnTimes: number };
 };
 
 /** Writes `<models>/<id>`; returns that folder. Throws StartError with the converter's own words. */
 export async function convert(data: DataFolder, conversion: Conversion): Promise<string> {
   const python = await ensureConvertPython(data);
-  const { source, id, formats, tokenizer } = conversion;
+  const { source, id, formats, tokenizer, widen } = conversion;
   const args = ["-m", "checkpoints", source, "--models", data.models, "--id", id];
   args.push("--formats", formats.join(","), ...(tokenizer ? ["--tokenizer", tokenizer] : []));
+  if (widen) args.push("--widen", String(widen.hiddenTimes), String(widen.ffnTimes));
   const converted = await run(python.path, args, { show: true, env: python.env });
   if (!converted.ok) throw new StartError(converted.output.trim() || `${source} was not converted`);
   return join(data.models, id);

@@ -2,12 +2,14 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ensureDefaultModel } from "../models/default-model.ts";
-import { TINY_FORMAT } from "../models/pins.ts";
+import { bindDraft, ensurePaddedTarget } from "../models/padded-target.ts";
+import { type Format, TINY_FORMAT } from "../models/pins.ts";
 import { ensureTinyModel } from "../models/tiny-model.ts";
 import { StartError } from "./errors.ts";
 import { type DataFolder, ROOT } from "./paths.ts";
 
-export type TargetName = "smollm2" | "tiny";
+/** `padded`: for benchmarks only. */
+export type TargetName = "smollm2" | "padded" | "tiny";
 
 export type PreparedTarget = {
   id: string;
@@ -33,6 +35,7 @@ export async function prepareTarget(
   if (format !== "int8" && format !== "int4" && format !== "fp32") {
     throw new StartError(`FORMAT=${format}: expected int8, int4 or fp32`);
   }
+  if (name === "padded") return preparePadded(data, format, say);
   try {
     const folder = await ensureDefaultModel(data, [format], say);
     return { id: basename(folder), folder, format, draft: shippedDraft(name) };
@@ -44,12 +47,22 @@ export async function prepareTarget(
   }
 }
 
+async function preparePadded(
+  data: DataFolder,
+  format: Format,
+  say: (line: string) => void,
+): Promise<PreparedTarget> {
+  const folder = await ensurePaddedTarget(data, format, say);
+  const release = shippedDraft("smollm2");
+  return { id: basename(folder), folder, format, draft: release && (await bindDraft(data, release)) };
+}
+
 async function prepareTiny(data: DataFolder): Promise<PreparedTarget> {
   const folder = await ensureTinyModel(data);
   return { id: basename(folder), folder, format: TINY_FORMAT, draft: shippedDraft("tiny") };
 }
 
-function shippedDraft(name: TargetName): string | undefined {
+function shippedDraft(name: "smollm2" | "tiny"): string | undefined {
   const folder = join(ROOT, "infra/models", name, "draft");
   return existsSync(join(folder, "manifest.unsigned.json")) ? folder : undefined;
 }

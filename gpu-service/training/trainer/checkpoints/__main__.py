@@ -12,6 +12,7 @@ from checkpoints.llama import LlamaCheckpoint
 from checkpoints.sources import record_source
 from checkpoints.target_folder import write_target
 from checkpoints.weights import FORMAT_BITS
+from checkpoints.widened import widen
 
 
 def main() -> int:
@@ -20,8 +21,11 @@ def main() -> int:
     started = time.monotonic()
     try:
         checkpoint = _read(arguments.source, arguments.tokenizer)
+        if arguments.widen:
+            checkpoint = widen(checkpoint, *arguments.widen)
         written = write_target(checkpoint, arguments.models, arguments.id, arguments.formats, _progress)
-        record_source(arguments.models, arguments.id, arguments.source)
+        if not arguments.widen:
+            record_source(arguments.models, arguments.id, arguments.source)
     except CheckpointError as error:
         print(f"\nconversion failed: {error}", file=sys.stderr)
         return 1
@@ -59,6 +63,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--id", required=True, help="name of the target")
     parser.add_argument("--formats", type=_formats, required=True, help="comma-separated: fp32, int8, int4")
     parser.add_argument("--tokenizer", type=Path, help="folder whose tokenizer files replace the source's own")
+    parser.add_argument(
+        "--widen",
+        type=int,
+        nargs=2,
+        metavar=("HIDDEN_TIMES", "FFN_TIMES"),
+        help="for benchmarks: widen with zeros; the same function at a larger model's cost",
+    )
     return parser.parse_args()
 
 

@@ -53,7 +53,7 @@ function answer(c: AppContext, prepared: Prepared): Promise<Response> {
   const wantsReport = c.req.header("x-outrider-details") === "1";
   const { config, links, startDrafting } = c.var.services;
   const hints = readTestHints(c.req.header("x-outrider-hints"), config.testHints);
-  if (!hints) throw invalidRequest("x-outrider-hints: must be honest, random or adversarial");
+  if (!hints) throw invalidRequest("x-outrider-hints: must be honest, random, adversarial or wrong");
   const vocabulary = text.manifest.vocab_size;
   const drafts = c.req.header("x-outrider-drafts") !== "off";
   const { tenant } = c.var;

@@ -6,6 +6,7 @@ import { Lookup } from "./lookup.ts";
 import { SEATS, seatedModel } from "./model-seats.ts";
 import type { DraftSource } from "./source.ts";
 import { HostileDrafter, TEST_HINTS, type TestHints } from "./test-hints.ts";
+import { WrongSource } from "./wrong-source.ts";
 
 export type DraftingRequest = {
   prompt: readonly number[];
@@ -27,6 +28,10 @@ export function startDrafting(
   state: DraftState,
 ): Drafting {
   if (!request.drafts) return { drafter: undefined, state: { release: null, note: "drafts are off" } };
+  if (request.hints === "wrong") {
+    const drafter = portfolio(request, [new WrongSource(request.vocabulary)]);
+    return { drafter, state: { release: null, note: "wrong test hints" } };
+  }
   if (request.hints !== "honest") {
     const drafter = new HostileDrafter(request.hints, request.prompt, request.vocabulary);
     return { drafter, state: { release: null, note: `${request.hints} test hints` } };

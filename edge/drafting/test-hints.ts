@@ -6,22 +6,24 @@ import { HINT_SOURCES, MAX_HINT_IDS } from "../../gpu-service/protocol/frames.ts
 import type { Drafter, SendHint } from "./drafter.ts";
 import { Lookup } from "./lookup.ts";
 
-export const TEST_HINTS = ["honest", "random", "adversarial"] as const;
+/** `wrong`: the honest drafter with a source that is never right. */
+export const TEST_HINTS = ["honest", "random", "adversarial", "wrong"] as const;
 export type TestHints = (typeof TEST_HINTS)[number];
+type Hostility = Exclude<TestHints, "honest" | "wrong">;
 
 const MAX_HINTS_PER_STEP = 4;
 /** The verifier's own hints do not come from the edge. */
 const SOURCES = HINT_SOURCES.filter((source) => source !== "guess");
 
 export class HostileDrafter implements Drafter {
-  readonly #kind: Exclude<TestHints, "honest">;
+  readonly #kind: Hostility;
   readonly #text: number[];
   readonly #vocabulary: number;
   readonly #lookup = new Lookup();
   #path = 0;
   #send: SendHint | undefined;
 
-  constructor(kind: Exclude<TestHints, "honest">, prompt: readonly number[], vocabulary: number) {
+  constructor(kind: Hostility, prompt: readonly number[], vocabulary: number) {
     this.#kind = kind;
     this.#text = [...prompt];
     this.#vocabulary = vocabulary;

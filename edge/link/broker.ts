@@ -5,6 +5,7 @@
  * that the verifier measured over either, `seen` after `opened`: a local clock stands still during CPU work, and knows
  * nothing of the part behind the object. A small share of requests goes the other way, to find out.
  */
+import type { DoneFrame } from "../../gpu-service/protocol/frames.ts";
 import type { VerifierLink } from "./link.ts";
 
 export type Way = "own" | "shared";
@@ -23,6 +24,7 @@ const UNKNOWN_SHARE = 1 / 4;
 /** After failures in a row: so many requests go their own way before the shared one is tried again, at most. */
 const MAX_DETOUR = 64;
 
+/** `ms`: smoothed; as long as `count` is 0, only what it is at least. */
 type Trips = { count: number; ms: number };
 type Known = Record<Way, Trips> & { failures: number; detour: number };
 
@@ -55,7 +57,7 @@ export class Broker {
       async open(request, sink) {
         try {
           return await link.open(request, (event) => {
-            if (event.type === "done") note(known[way], event.timings.trip_ms);
+            if (event.type === "done") note(known[way], event.timings);
             if (way === "shared") noteEnd(known, event.type);
             sink(event);
           });
@@ -79,16 +81,22 @@ export class Broker {
 
 /** Shared until its round trips turn out to cost more than the handshakes that it saves. */
 function betterWay({ own, shared }: Known): Way {
-  if (own.count === 0 || shared.count === 0) return "shared";
+  if (own.count === 0) return "shared";
   const saved = (HANDSHAKE_TRIPS + LATER_TRIPS) * own.ms - LATER_TRIPS * shared.ms;
   return saved > LEAST_GAIN_MS ? "shared" : "own";
 }
 
-function note(trips: Trips, ms: number | undefined): void {
-  if (ms === undefined) return;
-  trips.ms = trips.count === 0 ? ms : trips.ms + SMOOTHING * (ms - trips.ms);
-  trips.count++;
+function note(trips: Trips, { trip_ms, trip_over_ms = 0 }: DoneFrame["timings"]): void {
+  if (trip_ms !== undefined) {
+    trips.ms = trips.count === 0 ? trip_ms : smoothed(trips.ms, trip_ms);
+    trips.count++;
+    return;
+  }
+  // The text ended first. That the trip is longer than it was says something only where that is news.
+  if (trip_over_ms > trips.ms) trips.ms = trips.count === 0 ? trip_over_ms : smoothed(trips.ms, trip_over_ms);
 }
+
+const smoothed = (known: number, ms: number): number => known + SMOOTHING * (ms - known);
 
 function noteEnd(known: Known, event: string): void {
   if (event === "opened") known.failures = 0;

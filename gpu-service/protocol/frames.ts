@@ -153,12 +153,16 @@ export const doneFrame = z.object({
     drafted: countsBySource,
     accepted: countsBySource,
   }),
-  /** Milliseconds by the verifier's clock. `trip_ms`: from sending `opened` to hearing `seen`. */
+  /**
+   * Milliseconds by the verifier's clock. `trip_ms`: from sending `opened` to hearing `seen`; `trip_over_ms` instead
+   * where that had not been heard by the end: the trip takes longer.
+   */
   timings: z.object({
     queued_ms: z.number(),
     prefill_ms: z.number(),
     decode_ms: z.number(),
     trip_ms: z.number().min(0).optional(),
+    trip_over_ms: z.number().min(0).optional(),
   }),
 });
 export type DoneFrame = z.infer<typeof doneFrame>;

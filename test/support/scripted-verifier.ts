@@ -32,6 +32,8 @@ export class ScriptedVerifier {
   readonly bad: string[] = [];
   cancels = 0;
   seen = 0;
+  /** Sequences that have begun and not ended. */
+  running = 0;
   closed = 0;
   script: Script;
 
@@ -54,6 +56,8 @@ export class ScriptedVerifier {
       close: () => {
         this.closed++;
         for (const sequence of sequences.values()) sequence.stop();
+        this.running -= sequences.size;
+        sequences.clear();
       },
     };
   }
@@ -61,7 +65,7 @@ export class ScriptedVerifier {
   #handle(frame: EdgeFrame, sequences: Map<number, ScriptedSequence>, connection: Connection): void {
     const { stream } = frame;
     const send = (answer: VerifierFrame) => {
-      if (answer.type === "done") sequences.delete(stream);
+      if (answer.type === "done" && sequences.delete(stream)) this.running--;
       connection.send(encodeVerifierFrame(answer));
     };
     switch (frame.type) {
@@ -106,6 +110,7 @@ export class ScriptedVerifier {
       connection.close();
     });
     sequences.set(stream, opened);
+    this.running++;
     opened.start();
   }
 }

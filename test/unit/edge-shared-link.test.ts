@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Broker } from "../../edge/link/broker.ts";
 import { Courier } from "../../edge/link/courier.ts";
 import { LinkError, type SequenceEvent, type SequenceSink, type VerifierLink } from "../../edge/link/link.ts";
+import { Links } from "../../edge/link/links.ts";
 import { Shards } from "../../edge/link/shards.ts";
 import { MAX_BACKLOG, type SinkStub, Streams } from "../../edge/link/streams.ts";
 import { IDLE_MS, WarmSocket } from "../../edge/link/warm-socket.ts";
@@ -246,6 +247,25 @@ describe("shards", () => {
   });
 });
 
+describe("the links of a completion", () => {
+  const names = (link: "auto" | "own" | "shared", random = 0.999) => {
+    const settings = {
+      verifierUrls: ["ws://a.test", "ws://b.test"],
+      linkKey: { id: "k", secret: "s" },
+      link,
+    };
+    const objects = { getByName: vi.fn() };
+    return new Links(settings, () => random).for([1, 2], { objects, place: "X" }).map(({ name }) => name);
+  };
+  it("are those of its own to each replica, the shared one to the first before them", () => {
+    const [first, second] = names("own") as [string, string];
+    expect(new Set([first, second])).toEqual(new Set(["ws://a.test", "ws://b.test"]));
+    expect(names("shared")).toEqual([first, first, second]);
+    expect(names("auto")).toEqual([first, first, second]);
+    expect(names("auto", 0)).toEqual([first, second]);
+  });
+});
+
 describe("the broker", () => {
   const run = async (broker: Broker, way: "own" | "shared", ...events: object[]) => {
     const link: VerifierLink = {
@@ -305,6 +325,19 @@ describe("the broker", () => {
     await run(broker, "shared", done(10));
     expect(broker.choose("r")).toBe("shared");
     for (let n = 0; n < 12; n++) await run(broker, "shared", done(90));
+    expect(broker.choose("r")).toBe("own");
+  });
+
+  it("knows that a trip was longer than its text took, where that is news", async () => {
+    const broker = new Broker(() => 0.999);
+    const over = (trip_over_ms: number) => ({ type: "done", timings: { trip_over_ms } });
+    await run(broker, "own", over(5));
+    for (let n = 0; n < 9; n++) await run(broker, "own", done(30));
+    for (let n = 0; n < 9; n++) await run(broker, "shared", over(20));
+    expect(broker.choose("r")).toBe("shared");
+    for (let n = 0; n < 9; n++) await run(broker, "own", over(1));
+    expect(broker.choose("r")).toBe("shared");
+    for (let n = 0; n < 9; n++) await run(broker, "shared", over(200));
     expect(broker.choose("r")).toBe("own");
   });
 

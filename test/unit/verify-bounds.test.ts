@@ -124,14 +124,21 @@ it("one of so many sockets", async () => {
   await expect(connect()).resolves.toBeDefined();
 });
 
+const timings = { queued_ms: 0, prefill_ms: 0, decode_ms: 0 };
+const opened = (stream: number): VerifierFrame => ({
+  type: "opened",
+  ...{ stream, limits: { hint_ids: 64, context: 100 }, prompt_tokens: 1, cached_tokens: 0, numerics: "n" },
+});
+const done = (stream: number): VerifierFrame => ({
+  type: "done",
+  ...{ stream, reason: "length", counts: { steps: 0, drafted: {}, accepted: {} }, timings },
+});
+
 it("a measure of its sequence's round trip: from `opened` to the first `seen`", async () => {
   const { send, frames } = await connect();
   send(await open(1));
   await expect.poll(started).toHaveLength(1);
   const { stream } = started()[0]!;
-  const limits = { hint_ids: 64, context: 100 };
-  const counts = { steps: 0, drafted: {}, accepted: {} };
-  const timings = { queued_ms: 0, prefill_ms: 0, decode_ms: 0 };
   /** `seen`, and a hint behind it that shows that it has arrived. */
   const seen = async () => {
     const before = inputs.length;
@@ -140,15 +147,24 @@ it("a measure of its sequence's round trip: from `opened` to the first `seen`", 
     await expect.poll(() => inputs.length).toBe(before + 1);
   };
   await seen();
-  link.deliver([
-    { type: "opened", stream, limits, prompt_tokens: 1, cached_tokens: 0, numerics: "n" },
-    { type: "tokens", stream, at: 1, ids: [1], accepted: 0 },
-  ]);
+  link.deliver([opened(stream)]);
   clock += 30;
   await seen();
   clock += 40;
   await seen();
-  link.deliver([{ type: "done", stream, reason: "length", counts, timings }]);
+  link.deliver([done(stream)]);
   await expect.poll(() => frames.at(-1)?.type).toBe("done");
-  expect(frames.at(-1)).toMatchObject({ timings: { trip_ms: 30 } });
+  expect(frames.at(-1)).toMatchObject({ timings: { ...timings, trip_ms: 30 } });
+});
+
+it("how long it is at least, where the text ended before `seen` came", async () => {
+  const { send, frames } = await connect();
+  send(await open(1));
+  await expect.poll(started).toHaveLength(1);
+  const { stream } = started()[0]!;
+  link.deliver([opened(stream)]);
+  clock += 12;
+  link.deliver([done(stream)]);
+  await expect.poll(() => frames.at(-1)?.type).toBe("done");
+  expect(frames.at(-1)).toMatchObject({ timings: { ...timings, trip_over_ms: 12 } });
 });

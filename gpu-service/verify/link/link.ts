@@ -168,6 +168,9 @@ export class Link {
 function ownFrame(frame: VerifierFrame, route: Route): VerifierFrame {
   const own = { ...frame, stream: route.stream };
   if (own.type === "opened") route.openedAt = route.connection.now();
-  if (own.type !== "done" || route.tripMs === undefined) return own;
-  return { ...own, timings: { ...own.timings, trip_ms: route.tripMs } };
+  if (own.type !== "done" || route.openedAt === undefined) return own;
+  const { tripMs } = route;
+  const trip =
+    tripMs === undefined ? { trip_over_ms: route.connection.now() - route.openedAt } : { trip_ms: tripMs };
+  return { ...own, timings: { ...own.timings, ...trip } };
 }

@@ -7,7 +7,7 @@ import type { Suite } from "./suites.ts";
 
 const MAX_TOKENS = 128;
 /** Fewer lines have no tenth that could be changed. */
-const LEAST_LINES = 8;
+const LEAST_LINES = 7;
 
 export type Pair = { prompt: string; plain: Completion; drafts: Completion };
 

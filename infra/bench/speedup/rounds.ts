@@ -4,7 +4,11 @@ import { median, type Row, round } from "../result.ts";
 import { acceptedPerStep, isIdentical, measurePair, type Pair, ratioOf, rowOf } from "./pair.ts";
 import type { Suite } from "./suites.ts";
 
+const MOST_TRIES = 4;
+
 export type Measured = { rows: Row[]; summary: Record<string, Row> };
+
+type Turn = { suite: Suite; pairs: Pair[]; next: number };
 
 /** Of each suite at least one prompt, and then as many as end within `budgetMs`, all suites in turn. */
 export async function measureInTurn(
@@ -14,26 +18,39 @@ export async function measureInTurn(
   report: (line: string) => void,
 ): Promise<Measured> {
   const deadline = performance.now() + budgetMs;
-  const pairs = new Map<string, Pair[]>(suites.map(({ name }) => [name, []]));
-  const rounds = Math.max(0, ...suites.map(({ prompts }) => prompts.length));
+  const turns = suites.map((suite): Turn => ({ suite, pairs: [], next: 0 }));
   let longestMs = 0;
-  for (let n = 0; n < rounds; n++) {
-    for (const suite of suites) {
-      const prompt = suite.prompts[n];
-      const measured = pairs.get(suite.name)!;
+  for (let isFirst = true; turns.some(hasPrompts); isFirst = false) {
+    for (const turn of turns.filter(hasPrompts)) {
       const began = performance.now();
-      if (!prompt || (measured.length > 0 && began + longestMs > deadline)) continue;
-      const pair = await measurePair(endpoint, suite, prompt, n);
+      if (!isFirst && began + longestMs > deadline) return summed(turns);
+      const pair = await measureNext(endpoint, turn);
       longestMs = Math.max(longestMs, performance.now() - began);
-      if (!pair) continue;
-      measured.push(pair);
-      report(`${suite.name} ${prompt.name}: ${ratioOf(pair).toFixed(2)}`);
+      if (pair) report(`${turn.suite.name} ${pair.prompt}: ${ratioOf(pair).toFixed(2)}`);
     }
   }
-  const whole = [...pairs].filter(([, list]) => list.length > 0);
+  return summed(turns);
+}
+
+const hasPrompts = ({ suite, next }: Turn): boolean => next < suite.prompts.length;
+
+/** The suite's next prompt whose text says something; undefined where some in turn have none. */
+async function measureNext(endpoint: Endpoint, turn: Turn): Promise<Pair | undefined> {
+  for (let tries = 0; tries < MOST_TRIES && hasPrompts(turn); tries++) {
+    const n = turn.next++;
+    const pair = await measurePair(endpoint, turn.suite, turn.suite.prompts[n]!, n);
+    if (!pair) continue;
+    turn.pairs.push(pair);
+    return pair;
+  }
+  return undefined;
+}
+
+function summed(turns: readonly Turn[]): Measured {
+  const whole = turns.filter(({ pairs }) => pairs.length > 0);
   return {
-    rows: whole.flatMap(([suite, list]) => list.map((pair) => rowOf(suite, pair))),
-    summary: Object.fromEntries(whole.map(([suite, list]) => [suite, summarise(list)])),
+    rows: whole.flatMap(({ suite, pairs }) => pairs.map((pair) => rowOf(suite.name, pair))),
+    summary: Object.fromEntries(whole.map(({ suite, pairs }) => [suite.name, summarise(pairs)])),
   };
 }
 

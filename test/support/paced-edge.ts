@@ -2,7 +2,7 @@
  * An edge on a virtual clock that drafts one id at a time: right with probability `alpha`; a wrong guess has the
  * right runner-up in `branchHit` of the cases, and drafting then goes on along it, as hints' branches.
  */
-import type { HintFrame } from "../../gpu-service/protocol/frames.ts";
+import type { HintFrame, HintSource } from "../../gpu-service/protocol/frames.ts";
 import { scriptedId, wrongId } from "./paced-target.ts";
 import { randomFrom } from "./random.ts";
 
@@ -11,6 +11,7 @@ export type EdgeSettings = {
   branchHit: number;
   /** Most ids beyond the last confirmed one. */
   ahead: number;
+  source: HintSource;
   seed: number;
 };
 type Draw = "right" | "runner-up" | "wrong";
@@ -19,6 +20,7 @@ export class PacedEdge {
   readonly #stream: number;
   readonly #first: number;
   readonly #ahead: number;
+  readonly #source: HintSource;
   readonly #end: number;
   readonly #draws: Draw[];
   readonly #promptTokens: number;
@@ -36,6 +38,7 @@ export class PacedEdge {
     this.#stream = stream;
     this.#first = prompt[0]!;
     this.#ahead = settings.ahead;
+    this.#source = settings.source;
     this.#promptTokens = prompt.length;
     this.#known = prompt.length;
     this.#drafted = prompt.length;
@@ -78,14 +81,8 @@ export class PacedEdge {
   }
 
   #hint(at: number, ids: number[], branches?: HintFrame["branches"]): HintFrame {
-    const hint: HintFrame = {
-      type: "hint",
-      stream: this.#stream,
-      path: this.#path,
-      at,
-      ids,
-      source: "model",
-    };
+    const common = { type: "hint" as const, stream: this.#stream, path: this.#path };
+    const hint: HintFrame = { ...common, at, ids, source: this.#source };
     return branches ? { ...hint, branches } : hint;
   }
 

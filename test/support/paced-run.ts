@@ -5,12 +5,12 @@
 import type { VerifierFrame } from "../../gpu-service/protocol/frames.ts";
 import { type CostPoint, CostTable } from "../../gpu-service/verify/scheduler/cost.ts";
 import { Scheduler } from "../../gpu-service/verify/scheduler/scheduler.ts";
+import { GPU_COSTS } from "./costs.ts";
 import { type EdgeSettings, PacedEdge } from "./paced-edge.ts";
 import { PacedTarget } from "./paced-target.ts";
 import { startFrame } from "./sequences.ts";
 
-export type PacedSettings = Omit<EdgeSettings, "seed"> & {
-  seed: number;
+export type PacedSettings = EdgeSettings & {
   rttMs: number;
   draftMs: number;
   tokens: number;
@@ -18,18 +18,16 @@ export type PacedSettings = Omit<EdgeSettings, "seed"> & {
   /** Texts of each session, one after the other. */
   texts: number;
   drafts: boolean;
+  /** Ids of a prompt that comes from elsewhere in the middle of it all; 0: none. */
+  latePromptIds: number;
   costs: readonly CostPoint[];
 };
-
-/** A 7B target on a data-centre GPU: 25 ms a step and 3% for each further row, however they are spread. */
-export const GPU_COSTS: readonly CostPoint[] = [1, 2, 4, 8, 16].flatMap((slots) =>
-  [slots, 128].map((rows) => ({ slots, rows, ms: 25 + 0.75 * (rows - 1) })),
-);
 
 export const PACED: PacedSettings = {
   alpha: 0.8,
   branchHit: 0.4,
   ahead: 48,
+  source: "model",
   seed: 1,
   rttMs: 0,
   draftMs: 1,
@@ -37,11 +35,16 @@ export const PACED: PacedSettings = {
   sessions: 1,
   texts: 1,
   drafts: true,
+  latePromptIds: 0,
   costs: GPU_COSTS,
 };
 
-/** Until the first session has its last token: milliseconds, and tokens of all sessions. */
+/**
+ * Until the first session has its last token: milliseconds, tokens of all sessions, and the longest time between two
+ * of one text.
+ */
 export type PacedResult = { ms: number; tokens: number; longestGapMs: number };
+const LATE_PROMPT_AT_MS = 500;
 
 export async function pacedRun(changes: Partial<PacedSettings>): Promise<PacedResult> {
   return new PacedRun({ ...PACED, ...changes }).result();
@@ -64,7 +67,7 @@ class PacedRun {
   constructor(settings: PacedSettings) {
     this.#settings = settings;
     const truth = new CostTable(settings.costs);
-    const { sessions } = settings;
+    const sessions = settings.sessions + (settings.latePromptIds > 0 ? 1 : 0);
     const clock = this.#clock;
     const target = new PacedTarget(sessions, (slots, rows) =>
       clock.runUntil(clock.now + truth.ms(slots, rows)),
@@ -76,7 +79,9 @@ class PacedRun {
       costs: new CostTable(settings.costs),
       now: () => clock.now,
     });
-    for (let session = 0; session < sessions; session++) this.#begin(settings.texts);
+    for (let session = 0; session < settings.sessions; session++) this.#begin(settings.texts);
+    if (settings.latePromptIds > 0)
+      clock.at(LATE_PROMPT_AT_MS, () => this.#beginLate(settings.latePromptIds));
   }
 
   async result(): Promise<PacedResult> {
@@ -98,6 +103,12 @@ class PacedRun {
     this.#edges.set(stream, edge);
     this.#textsLeft.set(stream, texts);
     if (drafts) this.#clock.at(this.#clock.now + rttMs / 2 + draftMs, () => this.#draft(stream, edge));
+  }
+
+  /** A long prompt, and nobody who drafts for it. */
+  #beginLate(ids: number): void {
+    const prompt = Array.from({ length: ids }, (_, i) => i % 50);
+    this.#scheduler.accept(startFrame(++this.#streams, prompt, { max_tokens: 4, tenant: "other" }));
   }
 
   #draft(stream: number, edge: PacedEdge): void {

@@ -87,6 +87,22 @@ describe("hint rows", () => {
     expect(planHintRows(offers, { slots: 4, tokens: 4, rows: 4 }, costs)).toEqual([0]);
     expect(planHintRows(offers, { slots: 4, tokens: 1, rows: 4 }, costs)).toEqual([1]);
   });
+  it("leave the others half of their pace, however well they pay", () => {
+    const costs = new CostTable([
+      { slots: 4, rows: 4, ms: 10 },
+      { slots: 4, rows: 68, ms: 42 },
+    ]);
+    const sure = { chances: chances(1, 64), credit: rich };
+    expect(planHintRows([sure], { slots: 4, tokens: 4, rows: 4 }, costs)).toEqual([20]);
+    expect(planHintRows([sure], { slots: 1, tokens: 1, rows: 4 }, costs)).toEqual([64]);
+    const all = planHintRows([sure, sure, sure, sure], { slots: 4, tokens: 4, rows: 4 }, costs);
+    expect(all.reduce((a, b) => a + b)).toBe(64);
+  });
+  it("keep a step that carries a prompt within its time", () => {
+    const sure = { chances: chances(1, 64), credit: rich };
+    const costs = alone([1, 10], [11, 20]);
+    expect(planHintRows([sure], { slots: 1, tokens: 1, rows: 1, mostMs: 15 }, costs)).toEqual([5]);
+  });
   it("never cost more than the sequence's credit", () => {
     expect(planHintRows([{ chances: chances(0.99, 8), credit: 2.5 }], one, alone([1, 10], [9, 18]))).toEqual([
       2,
@@ -105,6 +121,11 @@ describe("acceptance", () => {
     expect(second.rate("memory", 0)).toBeGreaterThan(0.5);
     for (let i = 0; i < 30; i++) second.observe("model", 0, true);
     expect(second.rate("model", 0)).toBeGreaterThan(0.8);
+  });
+  it("of places that have not come up yet is like that of the others: right blocks grow long soon", () => {
+    const own = new Acceptance(new Acceptance());
+    for (let place = 0; place < 7; place++) own.observe("lookup", place, true);
+    expect(own.rate("lookup", 20)).toBeGreaterThan(0.85);
   });
 });
 

@@ -8,8 +8,9 @@ import type { Sequence } from "./sequence.ts";
 
 /** Rows of a prompt in one step when nobody else waits for it; 64 keep a cancel's delay short. */
 const PREFILL_ROWS = 64;
-/** A prompt's chunk may make a step of the others at most this much longer. */
+/** A prompt's chunk may make a step of the others at most this much longer, with their hint rows this much. */
 const PREFILL_SLOWDOWN = 2;
+const PREFILL_SLOWDOWN_WITH_HINTS = 2.5;
 const LEAST_PREFILL_ROWS = 4;
 
 /** One sequence's part in a step. */
@@ -31,7 +32,8 @@ export function planBatch(active: readonly Sequence[], costs: CostTable): Batch 
   const offering = parts.filter((part) => part.foretold);
   const offers = offering.map((part) => offerOf(part, parts.length, baseRows, costs));
   const tokens = parts.filter((part) => part.fresh === part.sequence.pendingIds).length;
-  const hintRows = planHintRows(offers, { slots: parts.length, tokens, rows: baseRows }, costs);
+  const mostMs = tokens === parts.length ? undefined : costs.ms(tokens, tokens) * PREFILL_SLOWDOWN_WITH_HINTS;
+  const hintRows = planHintRows(offers, { slots: parts.length, tokens, rows: baseRows, mostMs }, costs);
   let rows = baseRows;
   offering.forEach((part, i) => {
     part.hinted = part.foretold!.ids.slice(0, hintRows[i]);

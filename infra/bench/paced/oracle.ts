@@ -10,12 +10,11 @@
  */
 import type { DraftSource, Guess } from "../../../edge/drafting/source.ts";
 import { seededRandom } from "../../network/random.ts";
-import type { Schedule } from "./schedule.ts";
 
 const BRANCH_CHANCE = 0.4;
 /** The grade whose guesses come true about as often, by the drafter's first belief. */
 const GRADE_OF_ALPHA: Record<string, number> = { "0.6": 2, "0.7": 3, "0.8": 4, "0.9": 5 };
-const RUNNER_UP_GRADE = 1;
+const RUNNER_UP_GRADE = 3;
 
 export type Verdict = "right" | "runner-up" | "wrong";
 
@@ -44,6 +43,8 @@ export type OracleTruth = {
   verdicts: readonly Verdict[];
   vocabulary: number;
 };
+/** Takes time: a `Schedule`, or a virtual clock. */
+export type Work = { spend(ms: number): Promise<void> };
 type Guesses = Guess & { runnerUp: Guess };
 
 /** Two ids that are wrong at `position`: the guess, the runner-up. */
@@ -57,13 +58,13 @@ export class OracleSource implements DraftSource {
   readonly #truth: OracleTruth;
   readonly #grade: number;
   readonly #draftMs: number;
-  readonly #schedule: Schedule;
+  readonly #work: Work;
 
-  constructor(truth: OracleTruth, alpha: number, draftMs: number, schedule: Schedule) {
+  constructor(truth: OracleTruth, alpha: number, draftMs: number, work: Work) {
     this.#truth = truth;
     this.#grade = GRADE_OF_ALPHA[String(alpha)] ?? 3;
     this.#draftMs = draftMs;
-    this.#schedule = schedule;
+    this.#work = work;
   }
 
   async next(text: readonly number[]): Promise<Guesses | null> {
@@ -71,7 +72,7 @@ export class OracleSource implements DraftSource {
     const leftAt = this.#leftAt(text);
     if (at >= this.#truth.text.length || (leftAt < at && !this.#isJunk(text, leftAt))) return null;
     const guesses = this.#guess(at, leftAt < at);
-    await this.#schedule.spend(this.#draftMs);
+    await this.#work.spend(this.#draftMs);
     return guesses;
   }
 
@@ -83,11 +84,10 @@ export class OracleSource implements DraftSource {
     return same < 0 ? text.length : same;
   }
 
-  /** Whether the text left the target's by a guess that no runner-up mends. */
-  #isJunk(text: readonly number[], position: number): boolean {
-    return (
-      this.#truth.verdicts[position] === "wrong" && text[position] === wrongIds(this.#truth, position)[0]
-    );
+  /** Whether the text left the target's by a guess that no runner-up mends, and went on along the guesses since. */
+  #isJunk(text: readonly number[], leftAt: number): boolean {
+    if (this.#truth.verdicts[leftAt] !== "wrong") return false;
+    return text.slice(leftAt).every((id, i) => id === wrongIds(this.#truth, leftAt + i)[0]);
   }
 
   #guess(position: number, isLost: boolean): Guesses {

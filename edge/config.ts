@@ -64,6 +64,11 @@ const configSchema = z
     LINK_SECRET: z.string().min(32, "must have at least 32 characters"),
     /** The way to a verifier: over a link of the request's own, a shared one, or whichever is better. */
     LINK: z.enum(["auto", "own", "shared"]).default("auto"),
+    /** "0": nothing that was confirmed is kept as drafts for later requests. */
+    MEMORY: z
+      .enum(["0", "1"])
+      .default("1")
+      .transform((value) => value === "1"),
     /** Public keys that releases and channel records may be signed with. */
     TRUSTED_KEYS: json.pipe(trustedKeys),
     /** Opens /admin; without it there is no /admin. */
@@ -87,6 +92,7 @@ const configSchema = z
     verifierUrls: env.VERIFIER_URLS,
     linkKey: { id: env.LINK_KEY_ID, secret: env.LINK_SECRET },
     link: env.LINK,
+    memory: env.MEMORY,
     trustedKeys: env.TRUSTED_KEYS,
     adminSecret: env.ADMIN_SECRET,
     training: { url: env.TRAINING_URL, token: env.TRAINING_TOKEN, recipe: env.RETRAIN_RECIPE },

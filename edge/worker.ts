@@ -7,6 +7,7 @@ import type { AppEnv, Services } from "./api/context.ts";
 import { type Config, type Env, readConfig } from "./config.ts";
 import { startDrafting } from "./drafting/drafting.ts";
 import kernel from "./drafting/kernel/build/draft.wasm";
+import { Memory } from "./drafting/memory/memory.ts";
 import { Links } from "./link/links.ts";
 import { ReleaseLoader } from "./releases/loader.ts";
 import { readStoredBytes } from "./releases/stored.ts";
@@ -23,6 +24,8 @@ type Isolate = {
   releases: ReleaseLoader;
   keyCache: ConstructorParameters<typeof ApiKeys>[1];
   text: TextLoad | undefined;
+  /** Absent where nothing is to be kept. */
+  memory: Memory | undefined;
 };
 type TextLoad = { text: Promise<TargetText>; isLoaded: boolean; giveUpAt: number };
 /** A load that takes longer was part of a request that the runtime has ended: it will never settle. */
@@ -38,6 +41,9 @@ function isolateFor(env: Env): Isolate {
     releases: new ReleaseLoader(kernel),
     keyCache: new Map(),
     text: undefined,
+    memory: config.memory
+      ? new Memory({ secret: config.linkKey.secret, cache: () => caches.default })
+      : undefined,
   };
   return isolate;
 }
@@ -59,7 +65,11 @@ function servicesOf(c: Context<AppEnv>): Services {
     },
     draft: () => releases.state,
     links: (prompt) => state.links.for(prompt, { objects: env.LINKS, place: placeOf(c.req.raw) }),
-    startDrafting: (request) => startDrafting(request, releases.release, releases.state),
+    startDrafting: (request, memory) => startDrafting(request, releases.release, releases.state, memory),
+    recall: ({ tenant, text, prompt }) => {
+      const { id: target, tokenizer_sha256: tokenizer } = text.manifest;
+      return state.memory?.recall({ tenant, target, tokenizer, prompt }, keepAlive);
+    },
     channel: (target) => env.CHANNELS.getByName(target),
   };
 }

@@ -12,6 +12,7 @@ import type { AppEnv } from "./context.ts";
 import { detailsOf } from "./details.ts";
 import { ApiError, failureToError, invalidRequest, notFound } from "./errors.ts";
 import { type CommonRequest, samplingOf } from "./fields.ts";
+import { predictionIds } from "./prediction.ts";
 import { respondStream, respondWhole } from "./respond.ts";
 import type { Shape } from "./shape.ts";
 
@@ -51,18 +52,27 @@ function answer(c: AppContext, prepared: Prepared): Promise<Response> {
   const sampling = samplingOf(request);
   checkBias(sampling, text);
   const wantsReport = c.req.header("x-outrider-details") === "1";
-  const { config, links, startDrafting } = c.var.services;
+  const { config, links, recall: recallFor, startDrafting } = c.var.services;
   const hints = readTestHints(c.req.header("x-outrider-hints"), config.testHints);
   if (!hints) throw invalidRequest("x-outrider-hints: must be honest, random, adversarial or wrong");
   const vocabulary = text.manifest.vocab_size;
   const drafts = c.req.header("x-outrider-drafts") !== "off";
   const { tenant } = c.var;
-  const drafting = startDrafting({ prompt, sampling, tenant, maxTokens, vocabulary, drafts, hints });
+  const prediction = predictionIds(request.prediction, text);
+  const recall = drafts && mayRemember(c) ? recallFor({ tenant, text, prompt }) : undefined;
+  const drafting = startDrafting(
+    { prompt, sampling, tenant, maxTokens, vocabulary, drafts, hints, ...(prediction && { prediction }) },
+    recall?.source,
+  );
   const aborted = new AbortController();
   const signal = AbortSignal.any([c.req.raw.signal, aborted.signal]);
   const stops = request.stop ?? [];
   const release = drafting.state.release ?? undefined;
-  const job = { text, prompt, sampling, maxTokens, stops, logprobs, tenant, release, wantsReport, signal };
+  const job = {
+    ...{ text, prompt, sampling, maxTokens, stops, logprobs, tenant, release, wantsReport, signal },
+    hasPrediction: prediction !== undefined,
+    ...(recall && { remember: recall.remember }),
+  };
   const events = complete(job, links(prompt), drafting.drafter);
   const settings = {
     shape,
@@ -76,6 +86,10 @@ function answer(c: AppContext, prepared: Prepared): Promise<Response> {
   const respond = request.stream ? respondStream : respondWhole;
   return respond(events, settings, () => aborted.abort());
 }
+
+/** HTTP's word for "keep nothing of this": neither is anything that was kept used. */
+const mayRemember = (c: AppContext): boolean =>
+  !/(^|,)\s*no-store\s*(,|$)/i.test(c.req.header("cache-control") ?? "");
 
 async function jsonBody(c: AppContext): Promise<unknown> {
   try {

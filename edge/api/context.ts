@@ -2,6 +2,8 @@
 import type { ApiKeys } from "../accounts/api-keys.ts";
 import type { Config } from "../config.ts";
 import type { Drafting, DraftingRequest } from "../drafting/drafting.ts";
+import type { Recall } from "../drafting/memory/memory.ts";
+import type { DraftSource } from "../drafting/source.ts";
 import type { VerifierLink } from "../link/link.ts";
 import type { ChannelStub } from "../releases/channel-client.ts";
 import type { DraftState } from "../releases/loader.ts";
@@ -16,7 +18,9 @@ export type Services = {
   /** The draft release that a request would begin with now. */
   draft(): DraftState;
   links(prompt: readonly number[]): readonly VerifierLink[];
-  startDrafting(request: DraftingRequest): Drafting;
+  startDrafting(request: DraftingRequest, memory?: DraftSource): Drafting;
+  /** What was confirmed for the tenant before; undefined where the installation keeps nothing. */
+  recall(request: { tenant: string; text: TargetText; prompt: readonly number[] }): Recall | undefined;
   channel(target: string): ChannelStub;
 };
 export type AppEnv = { Variables: { services: Services; tenant: string; requestId: string } };

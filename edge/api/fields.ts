@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { MAX_LOGIT_BIAS, type Sampling } from "../../gpu-service/protocol/frames.ts";
 import { type ApiError, invalidRequest } from "./errors.ts";
+import { predictionField } from "./prediction.ts";
 
 const MAX_STOPS = 16;
 const MAX_STOP_CHARACTERS = 1024;
@@ -30,6 +31,7 @@ export const commonFields = {
     .record(z.string().regex(/^\d{1,8}$/, "keys must be token ids"), z.number().min(-100).max(100))
     .nullish(),
   stop: z.union([stopString.transform((s) => [s]), z.array(stopString).max(MAX_STOPS)]).nullish(),
+  prediction: predictionField,
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
 };
@@ -68,7 +70,6 @@ const IGNORED = new Set([
   "safety_identifier",
   "prompt_cache_key",
   "prompt_cache_retention",
-  "prediction",
 ]);
 
 /** Unsupported fields that would change the text, each with the values that ask for nothing. */

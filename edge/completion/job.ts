@@ -13,14 +13,24 @@ export type CompletionJob = {
   stops: readonly string[];
   logprobs: number | undefined;
   tenant: string;
+  /** The client sent a prediction: usage tells what came of it. */
+  hasPrediction?: boolean;
   /** The draft release that the request is attributed to. */
   release: string | undefined;
   /** Waits for the verifier's own account of the sequence after a stop string. */
   wantsReport: boolean;
+  /** Hears once, at the end, which output ids were confirmed, also of a text that was broken off. */
+  remember?: (output: readonly number[]) => void;
   signal: AbortSignal;
 };
 
-export type Usage = { prompt_tokens: number; completion_tokens: number; total_tokens: number };
+export type Usage = {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+  /** Present where the client sent a prediction. */
+  completion_tokens_details?: { accepted_prediction_tokens: number; rejected_prediction_tokens: number };
+};
 export const usageOf = (prompt_tokens: number, completion_tokens: number): Usage => ({
   prompt_tokens,
   completion_tokens,

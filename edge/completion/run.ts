@@ -4,7 +4,14 @@ import type { Drafter } from "../drafting/drafter.ts";
 import { LinkError, type Sequence, type SequenceEvent, type VerifierLink } from "../link/link.ts";
 import { Committer, type FinishReason } from "./commit.ts";
 import type { Failure } from "./failure.ts";
-import { type CompletionEvent, type CompletionJob, type Finished, sequenceRequest, usageOf } from "./job.ts";
+import {
+  type CompletionEvent,
+  type CompletionJob,
+  type Finished,
+  sequenceRequest,
+  type Usage,
+  usageOf,
+} from "./job.ts";
 import { Queue } from "./queue.ts";
 
 type Signalled = SequenceEvent | { type: "aborted" } | { type: "timeout" };
@@ -23,6 +30,7 @@ export class Run {
   #numerics: string | undefined;
   /** The replica at work has taken the sequence. */
   #opened = false;
+  #closed = false;
 
   constructor(job: CompletionJob, drafter: Drafter | undefined) {
     this.#job = job;
@@ -39,6 +47,9 @@ export class Run {
 
   /** Releases the verifier and the drafter. May be called twice. */
   close(): void {
+    // Here, not where the events end: nobody pulls them once the client has left.
+    if (!this.#closed) this.#job.remember?.(this.#committer.ids);
+    this.#closed = true;
     this.#drafter?.stop();
     this.#sequence?.cancel();
     this.#sequence?.close();
@@ -124,8 +135,8 @@ export class Run {
       return true;
     }
     const { deltas, finish } = this.#committer.commit(frame);
-    if (!finish) this.#drafter?.confirm(frame.ids, frame.source === "guess" ? 0 : frame.accepted);
-    else this.#drafter?.stop();
+    this.#drafter?.confirm(frame.ids, frame.source === "guess" ? 0 : frame.accepted);
+    if (finish) this.#drafter?.stop();
     for (const delta of deltas) yield { type: "delta", ...delta };
     if (!finish) return false;
     yield this.#finished(finish, await this.#report());
@@ -154,6 +165,13 @@ export class Run {
 
   #finished(reason: FinishReason, report: DoneFrame | null): Finished {
     const usage = usageOf(this.#job.prompt.length, this.#committer.ids.length);
-    return { type: "finished", reason, usage, report };
+    return { type: "finished", reason, usage: { ...usage, ...this.#predictionUsage() }, report };
+  }
+
+  #predictionUsage(): Pick<Usage, "completion_tokens_details"> {
+    if (!this.#job.hasPrediction) return {};
+    const { accepted, rejected } = this.#drafter?.predicted ?? { accepted: 0, rejected: 0 };
+    const details = { accepted_prediction_tokens: accepted, rejected_prediction_tokens: rejected };
+    return { completion_tokens_details: details };
   }
 }

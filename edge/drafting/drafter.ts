@@ -16,6 +16,8 @@ export interface Drafter {
   start(send: SendHint): void;
   /** The text goes on with `ids`; hints had saved the first `accepted` of them a step of their own. */
   confirm(ids: readonly number[], accepted?: number): void;
+  /** Ids that the client's prediction foretold rightly and wrongly. */
+  readonly predicted?: { accepted: number; rejected: number };
   /** Gives everything back. May be called twice. */
   stop(): void;
 }
@@ -30,6 +32,7 @@ const UPLINK = { bytes: 32, bytesPerDistance: 16, frame: 18, id: 6 };
 export class PortfolioDrafter implements Drafter {
   /** In the order in which they are heard. */
   readonly #sources: readonly DraftSource[];
+  readonly predicted = { accepted: 0, rejected: 0 };
   readonly #controller = new Controller();
   readonly #distance = new Distance();
   readonly #text: DraftedText;
@@ -88,6 +91,7 @@ export class PortfolioDrafter implements Drafter {
   }
 
   #learn({ source, grade, place, id, runnerUp }: Foretold, confirmed: number): void {
+    if (source === "prediction") this.predicted[id === confirmed ? "accepted" : "rejected"]++;
     this.#controller.learn(source, grade, id === confirmed, place);
     if (id === confirmed || !runnerUp) return;
     this.#controller.learn(source, runnerUp.grade, runnerUp.id === confirmed, place, "second");

@@ -19,6 +19,7 @@ it("reads what is there and freezes it", () => {
     adminSecret: undefined,
     testHints: false,
     link: "auto",
+    memory: true,
   });
   expect(Object.isFrozen(config)).toBe(true);
 });
@@ -33,6 +34,7 @@ it("names every bad key at once", () => {
     ADMIN_SECRET: "x",
     TEST_HINTS: "yes",
     LINK: "warm",
+    MEMORY: "off",
   };
   const message = (() => {
     try {
@@ -70,6 +72,10 @@ it.each([
   ],
 ])("refuses %s", (_, change, message) => {
   expect(() => readConfig({ ...GOOD, ...change })).toThrow(message);
+});
+
+it("keeps nothing where told", () => {
+  expect(readConfig({ ...GOOD, MEMORY: "0" }).memory).toBe(false);
 });
 
 it("takes plain ws beyond loopback where told", () => {

@@ -25,10 +25,11 @@ const PROMPT = "the prompt";
 const ANSWER = "hello world 👋 the end, and the end, and the end of it";
 let key: string;
 let verifier: ScriptedVerifier;
+/** Nothing of it is kept: one test's answer would be the next one's drafts. */
 const completion = (fields: object = {}, headers: Record<string, string> = {}) =>
   call("/v1/completions", {
     key,
-    headers,
+    headers: { "cache-control": "no-store", ...headers },
     body: { model: TARGET, prompt: PROMPT, max_tokens: 200, temperature: 0, ...fields },
   });
 type Whole = {
@@ -39,6 +40,7 @@ const whole = async (fields: object = {}): Promise<Whole> => (await completion(f
 const chat = (fields: object = {}) =>
   call("/v1/chat/completions", {
     key,
+    headers: { "cache-control": "no-store" },
     body: { model: TARGET, messages: [{ role: "user", content: "hi" }], ...fields },
   });
 

@@ -35,11 +35,16 @@ const cheapRows = () =>
     { slots: 1, rows: 65, ms: 11 },
   ]);
 
-/** The scheduler whose waits for hints pass at once, and with nothing arriving meanwhile. */
-export function schedulerFor(model: FakeTarget, more: Partial<SchedulerOptions> = {}): Scheduler {
+/** A scheduler whose clock is the model's. */
+export function schedulerOn(model: FakeTarget, more: Partial<SchedulerOptions> = {}): Scheduler {
   const now = () => model.elapsedMs;
   const usual = { slots: 4, queueLimit: 16, queueTimeoutMs: 1e9, costs: cheapRows(), now };
-  const scheduler = new Scheduler(model, { ...usual, ...more });
+  return new Scheduler(model, { ...usual, ...more });
+}
+
+/** The same, but its waits for hints pass at once, with nothing arriving meanwhile. */
+export function schedulerFor(model: FakeTarget, more: Partial<SchedulerOptions> = {}): Scheduler {
+  const scheduler = schedulerOn(model, more);
   const step = scheduler.step.bind(scheduler);
   scheduler.step = async () => {
     for (;;) {

@@ -1,0 +1,111 @@
+import { describe, expect, it } from "vitest";
+import { Arrivals } from "../../gpu-service/verify/scheduler/arrivals.ts";
+import type { Scheduler } from "../../gpu-service/verify/scheduler/scheduler.ts";
+import { CPU_COSTS, GPU_COSTS } from "../support/costs.ts";
+import { FakeTarget, reference } from "../support/fake-target.ts";
+import { pacedSpeedup } from "../support/paced-run.ts";
+import { schedulerOn, startFrame } from "../support/sequences.ts";
+
+const ANSWER = { from: 10, have: 1, gained: 1, anew: false };
+/** Refused at 0, 100, 200, … each time answered `ms` later. */
+function answered(...ms: number[]): Arrivals {
+  const arrivals = new Arrivals();
+  ms.forEach((took, i) => {
+    arrivals.committed(10, i * 100, false, true);
+    arrivals.hinted({ ...ANSWER, path: i }, i * 100 + took);
+  });
+  return arrivals;
+}
+
+describe("how long hints take to arrive", () => {
+  it("is not known before the first", () => {
+    const arrivals = new Arrivals();
+    arrivals.committed(10, 0, false, true);
+    expect(arrivals.awaited(0, 10, 1)).toBeUndefined();
+  });
+  it("is learnt from answers that nobody waited for", () => {
+    const arrivals = answered(8, 8, 8);
+    arrivals.committed(10, 300, false, true);
+    expect(arrivals.awaited(0, 10, 301)?.msUntil(1)).toBeCloseTo(7);
+  });
+  it("is not told by a frame that came while the step ran", () => {
+    const arrivals = answered(8);
+    arrivals.committed(10, 100, false, true);
+    arrivals.hinted({ ...ANSWER, path: 1 }, 95);
+    arrivals.committed(10, 200, false, true);
+    expect(arrivals.awaited(0, 10, 200)?.msUntil(1)).toBeCloseTo(8);
+  });
+  it("follows the network when it becomes slower", () => {
+    const arrivals = answered(8, ...Array(20).fill(30));
+    arrivals.committed(10, 3000, false, true);
+    expect(arrivals.awaited(0, 10, 3000)?.msUntil(1)).toBeGreaterThan(25);
+  });
+  it("ends: what is overdue is not awaited any longer", () => {
+    const arrivals = answered(8, 8, 8);
+    arrivals.committed(10, 300, false, true);
+    expect(arrivals.awaited(0, 10, 330)).toBeUndefined();
+  });
+  it("makes waits in vain unlikely to be repeated", () => {
+    const arrivals = answered(8, 8);
+    const chance = () => {
+      arrivals.committed(10, 300, false, true);
+      return arrivals.awaited(0, 10, 300)!.chance;
+    };
+    const before = chance();
+    for (let i = 0; i < 5; i++) arrivals.missed(0);
+    expect(chance()).toBeLessThan(before / 3);
+  });
+});
+
+/** Runs a text of which every step is answered `answerMs` after it by hints that are wrong; milliseconds spent waiting. */
+async function waitedInVain(answerMs: number): Promise<{ waitMs: number; plainMs: number }> {
+  const start = startFrame(1, [1, 2], { max_tokens: 60 });
+  const output = reference(start, 200);
+  const model = new FakeTarget(200, 1, (_, rows) => 25 + rows);
+  const scheduler: Scheduler = schedulerOn(model);
+  scheduler.accept(start);
+  let waitMs = 0;
+  let path = 0;
+  let done = 0;
+  let answerAt = Number.POSITIVE_INFINITY;
+  while (!scheduler.idle) {
+    const report = await scheduler.step();
+    for (const frame of scheduler.takeFrames()) if (frame.type === "tokens") done += frame.ids.length;
+    if (report) answerAt = model.elapsedMs + answerMs;
+    const until = Math.min(answerAt, report ? model.elapsedMs : (scheduler.wakeAt ?? model.elapsedMs));
+    waitMs += until - model.elapsedMs;
+    model.elapsedMs = until;
+    const ids = output.slice(done, done + 3).map((id) => (id + 1) % 12);
+    if (ids.length > 0 && until >= answerAt)
+      scheduler.accept({ type: "hint", stream: 1, path: path++, at: 2 + done, ids, source: "model" }, until);
+    if (until >= answerAt) answerAt = Number.POSITIVE_INFINITY;
+  }
+  return { waitMs, plainMs: 60 * 26 };
+}
+
+describe("a wait", () => {
+  it("for hints that are never right is over with the credit that a sequence begins with", async () => {
+    const { waitMs, plainMs } = await waitedInVain(2);
+    expect(waitMs).toBeLessThan(0.03 * plainMs);
+  });
+  it("needs no more than a message: nothing is awaited where nothing ever came", async () => {
+    const model = new FakeTarget(96, 1);
+    const scheduler = schedulerOn(model);
+    scheduler.accept(startFrame(1, [1, 2], { max_tokens: 20 }));
+    while (!scheduler.idle) {
+      await scheduler.step();
+      expect(scheduler.wakeAt).toBeUndefined();
+    }
+  });
+  for (const [machine, costs] of [
+    ["a GPU", GPU_COSTS],
+    ["a CPU", CPU_COSTS],
+  ] as const) {
+    it(`never makes ${machine} slower than without drafts, at any distance`, async () => {
+      for (const rttMs of [0, 5, 15, 40, 150]) {
+        const speedup = await pacedSpeedup({ costs, rttMs, alpha: 0.4, branchHit: 0, draftMs: 3 }, 8);
+        expect(speedup, `round trip ${rttMs} ms`).toBeGreaterThan(0.98);
+      }
+    });
+  }
+});

@@ -1,8 +1,7 @@
-/** Which sequences an engine takes, and in what order: everything about a `start` that can be wrong, by name. */
+/** Which sequences an engine takes: everything about a `start` that can be wrong, by name. */
 import type { ErrorFrame, HintFrame } from "../../protocol/frames.ts";
 import { MAX_FRAME_BYTES } from "../../protocol/frames.ts";
 import type { StartFrame } from "../engines/engine.ts";
-import type { Sequence } from "./sequence.ts";
 
 export type Refusal = Pick<ErrorFrame, "code" | "message" | "retryable">;
 type Limits = { vocabSize: number; context: number; numerics: string };
@@ -54,14 +53,6 @@ export function refuseStart(start: StartFrame, limits: Limits): Refusal | undefi
       `prompt_logprobs: ${prompt.length} ids with ${prompt_logprobs} each do not fit in one frame`,
     );
   return undefined;
-}
-
-/** Who gets the next free slot: the oldest of those whose tenant has the fewest running. `queue`: oldest first, not empty. */
-export function nextInLine(queue: readonly Sequence[], active: readonly Sequence[]): Sequence {
-  const running = new Map<string, number>();
-  for (const { start } of active) running.set(start.tenant, (running.get(start.tenant) ?? 0) + 1);
-  const runningOf = (sequence: Sequence) => running.get(sequence.start.tenant) ?? 0;
-  return queue.reduce((best, sequence) => (runningOf(sequence) < runningOf(best) ? sequence : best));
 }
 
 /** The hint without ids that the target does not know: each list ends before its first such id. */

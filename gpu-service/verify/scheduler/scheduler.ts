@@ -5,14 +5,15 @@
  * effect between steps, so that nothing changes under a step that runs. Every ready sequence moves by at least
  * one token in every step; prompts are prefilled in chunks beside them.
  */
-import { type HintFrame, MAX_HINT_IDS, type VerifierFrame } from "../../protocol/frames.ts";
+import { MAX_HINT_IDS, type VerifierFrame } from "../../protocol/frames.ts";
 import type { EngineInput, StartFrame, StepReport } from "../engines/engine.ts";
 import { Acceptance } from "./acceptance.ts";
-import { knownIds, nextInLine, refuseStart } from "./admission.ts";
+import { knownIds, refuseStart } from "./admission.ts";
 import { type Batch, planBatch, slotRows } from "./batch.ts";
 import type { CostTable } from "./cost.ts";
 import { type Hold, payHold, worthwhileHold } from "./hold.ts";
 import type { StepLogits, TargetModel } from "./model.ts";
+import { Queue } from "./queue.ts";
 import { Sequence } from "./sequence.ts";
 import { scorePrompt, settlePart } from "./settle.ts";
 
@@ -32,7 +33,7 @@ export class Scheduler {
   readonly #model: TargetModel;
   readonly #options: SchedulerOptions;
   readonly #inbox: { input: EngineInput; at: number }[] = [];
-  #queue: Sequence[] = [];
+  readonly #queue: Queue;
   #active: Sequence[] = [];
   #outbox: VerifierFrame[] = [];
   #hold: Hold | undefined;
@@ -42,6 +43,7 @@ export class Scheduler {
   constructor(model: TargetModel, options: SchedulerOptions) {
     this.#model = model;
     this.#options = { ...options, slots: Math.min(options.slots, model.maxSlots) };
+    this.#queue = new Queue(options.queueLimit, options.queueTimeoutMs);
   }
 
   get idle(): boolean {
@@ -76,7 +78,7 @@ export class Scheduler {
    */
   async step(): Promise<StepReport | undefined> {
     for (const { input, at } of this.#inbox.splice(0)) this.#apply(input, at);
-    this.#expireQueue();
+    this.#outbox.push(...this.#queue.expire(this.#options.now()));
     this.#admit();
     this.#settleHold();
     if (this.#hold) return undefined;
@@ -104,9 +106,7 @@ export class Scheduler {
       case "hint": {
         const sequence = this.#find(input.stream);
         const hint = sequence?.start.drafts ? knownIds(input, this.#model.vocabSize) : undefined;
-        if (!sequence || !hint) break;
-        sequence.lastSource = hint.source;
-        takeHint(sequence, hint, at);
+        if (hint) sequence?.takeHint(hint, at);
       }
     }
   }
@@ -119,29 +119,16 @@ export class Scheduler {
   }
 
   #enqueue(start: StartFrame): void {
-    const { queueLimit, slots, now } = this.#options;
+    const { slots, now } = this.#options;
     // Those that wait for the next turn only are not yet in the slots that are free for them.
-    const full = this.#queue.length >= queueLimit + slots - this.#active.length;
-    const refusal = full
-      ? { code: "overloaded" as const, message: `queue: ${queueLimit} wait already`, retryable: true }
-      : refuseStart(start, this.#model);
+    const refusal = this.#queue.refuse(slots - this.#active.length) ?? refuseStart(start, this.#model);
     if (refusal) this.#outbox.push({ type: "error", stream: start.stream, ...refusal });
     else this.#queue.push(new Sequence(start, this.#model.context, this.#prior, now()));
   }
 
-  #expireQueue(): void {
-    const oldest = this.#options.now() - this.#options.queueTimeoutMs;
-    const message = `queue: no slot within ${this.#options.queueTimeoutMs} ms`;
-    while (this.#queue[0] && this.#queue[0].queuedAt < oldest) {
-      const { stream } = this.#queue.shift()!;
-      this.#outbox.push({ type: "error", stream, code: "overloaded", message, retryable: true });
-    }
-  }
-
   #admit(): void {
     while (this.#queue.length > 0 && this.#active.length < this.#options.slots) {
-      const sequence = nextInLine(this.#queue, this.#active);
-      this.#queue = this.#queue.filter((s) => s !== sequence);
+      const sequence = this.#queue.takeNext(this.#active);
       sequence.admittedAt = this.#options.now();
       // A scored prompt has to run whole: its log probabilities are not kept.
       const room = sequence.start.prompt.length + sequence.cap;
@@ -182,12 +169,7 @@ export class Scheduler {
       }
       const frames = settlePart(part, batch, this.#options.costs, row);
       if (frames.length === 0) return;
-      sequence.arrivals.committed(
-        sequence.text.length,
-        now,
-        sequence.hintsAtHand > 0,
-        sequence.hints.isAstray,
-      );
+      sequence.settled(now);
       sequence.firstTokenAt ||= now;
       hinted.forEach((_, place) => {
         addTo(drafted, foretold!.sources[place]!, 1);
@@ -204,24 +186,15 @@ export class Scheduler {
 
   #find(stream: number): Sequence | undefined {
     const same = (s: Sequence) => s.stream === stream;
-    return this.#active.find(same) ?? this.#queue.find(same);
+    return this.#active.find(same) ?? this.#queue.find(stream);
   }
 
   #finish(sequence: Sequence, reason: "stop" | "length" | "cancelled"): void {
     this.#outbox.push(sequence.done(reason, this.#options.now()));
     sequence.cache?.release(sequence.owner);
     this.#active = this.#active.filter((s) => s !== sequence);
-    this.#queue = this.#queue.filter((s) => s !== sequence);
+    this.#queue.remove(sequence);
   }
-}
-
-function takeHint(sequence: Sequence, hint: HintFrame, at: number): void {
-  const { hints, arrivals, text } = sequence;
-  const before = sequence.hintsAtHand;
-  hints.add(hint, text);
-  const have = sequence.hintsAtHand;
-  const frame = { path: hint.path, from: hint.at, have, gained: have - before, anew: hints.isAstray };
-  if (hint.path >= hints.path) arrivals.hinted(frame, at);
 }
 
 function addTo(counts: Record<string, number>, name: string, n: number): void {

@@ -1,5 +1,11 @@
 /** One completion in the engine: its text so far, its settings, its hints and what they were worth. */
-import { type DoneFrame, type HintSource, type LogprobEntry, MAX_HINT_IDS } from "../../protocol/frames.ts";
+import {
+  type DoneFrame,
+  type HintFrame,
+  type HintSource,
+  type LogprobEntry,
+  MAX_HINT_IDS,
+} from "../../protocol/frames.ts";
 import { hasPenalties } from "../../protocol/sampling.ts";
 import type { StartFrame } from "../engines/engine.ts";
 import { Acceptance } from "./acceptance.ts";
@@ -81,6 +87,22 @@ export class Sequence {
   get finish(): "stop" | "length" | undefined {
     if (this.outputTokens > 0 && this.#stopIds.has(this.text[this.text.length - 1]!)) return "stop";
     return this.outputTokens >= this.cap ? "length" : undefined;
+  }
+
+  /** A hint came in at `at`, on the scheduler's clock. */
+  takeHint(hint: HintFrame, at: number): void {
+    this.lastSource = hint.source;
+    if (hint.path < this.hints.path) return;
+    const before = this.hintsAtHand;
+    this.hints.add(hint, this.text);
+    const have = this.hintsAtHand;
+    const anew = this.hints.isAstray;
+    this.arrivals.hinted({ path: hint.path, from: hint.at, have, gained: have - before, anew }, at);
+  }
+
+  /** A step has brought tokens, which the edge is told of at `now`. */
+  settled(now: number): void {
+    this.arrivals.committed(this.text.length, now, this.hintsAtHand > 0, this.hints.isAstray);
   }
 
   /** The text goes on with `id`. */

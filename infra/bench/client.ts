@@ -18,6 +18,8 @@ export type Completion = {
   text: string;
   /** Output ids whose text was delivered, in order. */
   ids: number[];
+  /** When each of them came: milliseconds of performance.now(). */
+  times: number[];
   /** Output tokens as the API counts them: an id that ends the text is one of them. */
   tokens: number;
   finish: string | null;
@@ -60,7 +62,7 @@ type Chunk = z.infer<typeof chunkSchema>;
 export async function complete(endpoint: Endpoint, prompt: Prompt, settings: Settings): Promise<Completion> {
   const response = await request(endpoint, prompt, settings);
   const result: Completion = {
-    ...{ text: "", ids: [], tokens: 0, finish: null, release: null },
+    ...{ text: "", ids: [], times: [], tokens: 0, finish: null, release: null },
     ...{ steps: 0, drafted: 0, draftedBy: {}, accepted: 0, tokS: Number.NaN },
   };
   let first = Number.NaN;
@@ -70,6 +72,7 @@ export async function complete(endpoint: Endpoint, prompt: Prompt, settings: Set
     if (chunk.outrider?.ids?.length) {
       last = performance.now();
       first = Number.isNaN(first) ? last : first;
+      for (const _ of chunk.outrider.ids) result.times.push(last);
     }
     addChunk(result, chunk);
   }

@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME [--quick] [--json]`: one benchmark, as a table for people and as JSON for programs. */
 import { parseArgs } from "node:util";
 import { StartError } from "../start/errors.ts";
+import { benchCapacity } from "./capacity.ts";
 import { benchKernel } from "./kernel.ts";
 import { formatTable, makeResult, type Result, type Row } from "./result.ts";
 import { benchRtt } from "./rtt.ts";
@@ -17,6 +18,7 @@ const BENCHES: Record<string, Bench> = {
   verifier: benchVerifier,
   kernel: benchKernel,
   rtt: benchRtt,
+  capacity: benchCapacity,
 };
 const USAGE = `npm run bench -- NAME [--quick] [--json]
   NAME             ${Object.keys(BENCHES).join(", ")}

@@ -4,18 +4,23 @@
  * Oracle rows: the oracle draft on a paced target. Ours is the edge's own completion, drafter and frames, and the
  * real verification service, through a proxy for the network. A cell's forms are measured in turn, on the same texts
  * and the same right and wrong guesses; a few cells at once, since they mostly wait.
+ * Real rows: the whole system with the draft that ships, the default target paced, HumanEval prompts (paced/real.ts).
  * Speed-ups are of (tokens − 1) / (time of the last − time of the first token), over the paced target alone.
  */
 import type { Bench } from "./main.ts";
-import { type Cell, type CellShape, measureCell } from "./paced/cell.ts";
+import { type Cell, type CellShape, MAX_TOKENS, measureCell } from "./paced/cell.ts";
 import { openLanes } from "./paced/lane.ts";
 import { ALPHAS, promised, RTTS_MS } from "./paced/promised.ts";
+import { measureReal } from "./paced/real.ts";
 import { pacedAs7B } from "./paced/regime.ts";
 import { median, type Row, round, type Summary } from "./result.ts";
 
-const LANES = 6;
+const LANES = 8;
 const ROUNDS = 12;
 const QUICK_ROUNDS = 1;
+const PROMPTS = 12;
+const QUICK_PROMPTS = 1;
+const QUICK_TOKENS = 16;
 /** A cell keeps its promise from this share of it on. */
 const LEAST_OF_PROMISE = 0.9;
 
@@ -29,7 +34,9 @@ export const benchRtt: Bench = async ({ quick }, say) => {
       say(`alpha ${cell.alpha}, ${cell.rttMs} ms: ${row.ours} of ${row.promised}`);
       return row;
     });
-    return { rows, summary: summarise(rows) };
+    await lanes.close();
+    const real = await measureReal(quick ? QUICK_PROMPTS : PROMPTS, quick ? QUICK_TOKENS : MAX_TOKENS, say);
+    return { rows: [...rows, ...real], summary: summarise(rows) };
   } finally {
     await lanes.close();
   }

@@ -7,6 +7,7 @@ import type { PublishingConfig } from "../../gpu-service/training/config.ts";
 import { openPublisher } from "../../gpu-service/training/publish/publisher.ts";
 import { openSigningKeys } from "../../gpu-service/training/publish/signing-keys.ts";
 import { buildKernel } from "../build/kernel.ts";
+import { NetworkProxy } from "../network/proxy.ts";
 import { fireCron, readCrons, tickCrons } from "./cron.ts";
 import { openDevelopmentKey } from "./development-key.ts";
 import { loadDraft } from "./draft.ts";
@@ -34,6 +35,10 @@ export type SystemOptions = {
   retrainRecipe?: string | undefined;
   /** Lets requests ask for random and adversarial hints: for the losslessness check only. */
   testHints?: boolean;
+  /** Puts a network between worker and verifier, for benchmarks: `System.network`. */
+  withNetwork?: boolean;
+  /** More of the verifier's environment, for benchmarks. */
+  verifierEnv?: Record<string, string>;
   /** Verifier on core 0, everything else on core 1: benchmarks on two cores measure this way. */
   pinned?: boolean;
 };
@@ -47,6 +52,8 @@ export type System = {
   key: string;
   target: string;
   secrets: Secrets;
+  /** Between worker and verifier, where it was asked for. */
+  network: NetworkProxy | undefined;
   /** Settles when a part ends that nobody asked to end. */
   unexpectedExit: Promise<Exit>;
   pids(): number[];
@@ -78,12 +85,15 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
   const building = Promise.all([buildKernel(), applyMigrations(data)]);
   building.catch(() => {});
   const target = await prepareTarget(options.target, data, say, options.orTiny);
-  start(verifierCommand(target, ports, secrets));
+  const verifier = verifierCommand(target, ports, secrets);
+  start({ ...verifier, env: { ...verifier.env, ...options.verifierEnv } });
   start(trainingCommand(data, ports, secrets, publishing));
   await building;
+  const to = { host: "127.0.0.1", port: ports.verifier };
+  const network = options.withNetwork ? await NetworkProxy.listen({ to }) : undefined;
   const variables = {
     TARGET: target.id,
-    VERIFIER_URLS: `ws://127.0.0.1:${ports.verifier}`,
+    VERIFIER_URLS: `ws://127.0.0.1:${network?.port ?? ports.verifier}`,
     LINK_KEY_ID: secrets.link.id,
     LINK_SECRET: secrets.link.secret,
     TRUSTED_KEYS: JSON.stringify(keys.trusted),
@@ -122,10 +132,12 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
     key,
     target: target.id,
     secrets,
+    network,
     unexpectedExit: processes.unexpectedExit,
     pids: () => processes.pids(),
     async stop() {
       crons.stop();
+      await network?.close();
       await processes.stop();
       unlock();
     },

@@ -15,7 +15,7 @@ import type { Timed } from "./session.ts";
 
 export type Form = "ask_wait" | "ask_wait_flight" | "beside";
 export const FORMS = ["ask_wait", "ask_wait_flight", "beside"] as const;
-const BLOCKS = [1, 2, 3, 4, 6, 8, 12, 16];
+export const BLOCKS = [1, 2, 3, 4, 6, 8, 12, 16];
 
 export type Asking = { form: Form; block: number; truth: OracleTruth; promptLength: number; regime: Regime };
 

@@ -23,11 +23,7 @@ export async function measureCell(lane: Lane, { alpha, rttMs }: CellShape, round
     const text = { prompt: PROMPT, maxTokens: MAX_TOKENS };
     const plain = await lane.complete(text);
     cell.plain.push(tokSOf(plain));
-    const truth = {
-      text: [...PROMPT, ...plain.ids],
-      verdicts: verdictsOf(alpha, 1 + n),
-      vocabulary: lane.target.vocabulary,
-    };
+    const truth = drawTruth(lane, plain.ids, alpha, n);
     for (const form of FORMS) {
       const asking: Asking = {
         form,
@@ -45,6 +41,14 @@ export async function measureCell(lane: Lane, { alpha, rttMs }: CellShape, round
   }
   return cell;
 }
+
+/** The target's text, and which guesses for it come true in round `n`. */
+export const drawTruth = (
+  { target: { vocabulary } }: Lane,
+  ids: readonly number[],
+  alpha: number,
+  n: number,
+): OracleTruth => ({ text: [...PROMPT, ...ids], verdicts: verdictsOf(alpha, 1 + n), vocabulary });
 
 export function oracleDrafter(lane: Lane, truth: OracleTruth, alpha: number): PortfolioDrafter {
   const source = new OracleSource(truth, alpha, lane.regime.draftMs, new Schedule());

@@ -24,6 +24,7 @@ export type Lane = {
 export type Lanes = {
   /** Runs `work` for every item, on whichever lane is free; results in the items' order. */
   map<T, R>(items: readonly T[], work: (item: T, lane: Lane) => Promise<R>): Promise<R[]>;
+  /** May be called twice. */
   close(): Promise<void>;
 };
 
@@ -49,7 +50,7 @@ export async function openLanes(
       return results;
     },
     async close() {
-      for (const lane of lanes) await lane.close();
+      for (const lane of lanes.splice(0)) await lane.close();
       asking.close();
       await verifiers.stop();
     },

@@ -63,7 +63,8 @@ async function complete(): Promise<{ outrider: Details; ids: number[] }> {
   const prompt = [1, 2, 3];
   const response = await call("/v1/completions", {
     key,
-    headers: { "x-outrider-details": "1" },
+    // Without what is remembered of the request before: it would leave nothing to draft.
+    headers: { "x-outrider-details": "1", "cache-control": "no-store" },
     body: { model: TARGET, prompt, max_tokens: 60, temperature: 0, logprobs: 0 },
   });
   expect(response.status).toBe(200);

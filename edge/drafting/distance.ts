@@ -4,8 +4,9 @@
  */
 
 /** Weight of the newest observation. */
-const GAIN = 0.25;
-const FIRST_BELIEF = 1;
+const GAIN = 0.35;
+/** Rather too far: a hint too many costs less than one that is missing. */
+const FIRST_BELIEF = 2;
 /** Further off than this makes no difference. */
 const FURTHEST = 8;
 

@@ -12,8 +12,8 @@ import type { Ranked } from "./source.ts";
 
 /** `place`: how many ids were hinted before it when it was foretold. */
 export type Foretold = Ranked & { source: HintSource; place: number; runnerUp?: Ranked };
-/** Another continuation from position `at`, the runner-up first. */
-export type Branch = { at: number; ids: Foretold[]; isSent: boolean };
+/** Another continuation from position `at`, the runner-up first; `sent`: how many of the ids the verifier knows. */
+export type Branch = { at: number; ids: Foretold[]; sent: number; isOver: boolean };
 
 /** What a confirmed id says about what was foretold for its position. */
 export type Outcome = {
@@ -37,6 +37,8 @@ export class DraftedText {
   #epoch = 0;
   /** The next id, foretold but not hinted; void as soon as the text's end changes. */
   held: Foretold | undefined;
+  /** Nobody knows what follows the main line; void as soon as a token is confirmed. */
+  isOver = false;
 
   constructor(prompt: readonly number[]) {
     this.#ids = [...prompt];
@@ -71,17 +73,18 @@ export class DraftedText {
     this.held = undefined;
   }
 
-  /** Adds to the branch at `at`, which begins with the runner-up there. */
-  branch(at: number, next: Foretold): void {
+  /** Adds to the branch at `at`, which begins with the runner-up there; undefined: nobody knows what follows it. */
+  branch(at: number, next: Foretold | undefined): void {
     const main = this.#hinted[at - this.#confirmed];
     if (!main?.runnerUp) throw new RangeError(`no runner-up at ${at}`);
     let branch = this.#branches.find((one) => one.at === at);
     if (!branch) {
       const { source, place, runnerUp } = main;
-      branch = { at, ids: [{ ...runnerUp, source, place }], isSent: false };
+      branch = { at, ids: [{ ...runnerUp, source, place }], sent: 0, isOver: false };
       this.#branches.push(branch);
     }
-    branch.ids.push(next);
+    if (next) branch.ids.push(next);
+    else branch.isOver = true;
   }
 
   /** The whole text as a branch at `at` has it so far. */
@@ -96,6 +99,7 @@ export class DraftedText {
     const next = this.#hinted[0];
     const foretold = next ?? this.held;
     const branch = this.#branches.find(({ at }) => at === this.#confirmed);
+    this.isOver = false;
     if (next?.id === id) {
       this.#hinted.shift();
       this.#unsent = Math.min(this.#unsent, this.#hinted.length);
@@ -128,7 +132,7 @@ export class DraftedText {
 
   /** The ids that the verifier does not know, a hint for each stretch of one source, and branches. They count as sent. */
   takeUnsent(): Hint[] {
-    const branches = this.#branches.filter(({ isSent, ids }) => !isSent && ids.length > 1);
+    const branches = this.#branches.filter(isUnsent);
     const isIdle = this.#unsent === 0 && branches.length === 0;
     const hints: Hint[] = [];
     for (let from = isIdle ? this.#hinted.length : this.#firstToSend(); from < this.#hinted.length; ) {
@@ -151,7 +155,7 @@ export class DraftedText {
 
   /** A branch travels with a hint of its source, or with the id of the main line that it is an alternative to. */
   #addTo(hints: Hint[], branch: Branch): void {
-    branch.isSent = true;
+    branch.sent = branch.ids.length;
     const { id, source } = this.#hinted[branch.at - this.#confirmed]!;
     let hint = hints.find((one) => one.source === source);
     if (!hint) {
@@ -164,6 +168,9 @@ export class DraftedText {
   #adopt(branch: Branch): void {
     this.#hinted = branch.ids.slice(1);
     this.#ids.push(...this.#hinted.map(({ id }) => id));
-    this.#unsent = branch.isSent ? 0 : this.#hinted.length;
+    this.#unsent = Math.min(branch.ids.length - branch.sent, this.#hinted.length);
   }
 }
+
+/** Whether a branch has more to say than the verifier knows. */
+export const isUnsent = ({ ids, sent }: Branch): boolean => ids.length > Math.max(1, sent);

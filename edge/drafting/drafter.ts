@@ -3,7 +3,7 @@ import { MAX_HINT_IDS } from "../../gpu-service/protocol/frames.ts";
 import type { Hint } from "../link/link.ts";
 import { Controller } from "./controller.ts";
 import { Distance } from "./distance.ts";
-import { DraftedText, type Foretold } from "./drafted-text.ts";
+import { DraftedText, type Foretold, isUnsent } from "./drafted-text.ts";
 import { Growth } from "./growth.ts";
 import type { DraftSource } from "./source.ts";
 
@@ -26,8 +26,8 @@ export interface Drafter {
 const MAX_AHEAD = 96;
 /** A source this sure is not compared with others. */
 const SURE_CHANCE = 0.6;
-/** What travels up per confirmed token, in bytes: branches are not drafted while it is more, and far away it may be more. */
-const UPLINK = { bytes: 32, bytesPerDistance: 16, frame: 18, id: 6 };
+/** Bytes up per confirmed token beyond which no branches are drafted: far away, where each saves more, it may be more. */
+const UPLINK = { bytes: 16, bytesPerDistance: 24, frame: 18, id: 6 };
 
 export class PortfolioDrafter implements Drafter {
   /** In the order in which they are heard. */
@@ -111,7 +111,7 @@ export class PortfolioDrafter implements Drafter {
   async #draftOne(): Promise<boolean> {
     const { held } = this.#text;
     const branch = this.#mayBranch() ? this.#growth.bestBranch(this.#distance.tokens) : undefined;
-    const goesOn = this.#hasRoom() && (!held || this.#isWorthHinting(held));
+    const goesOn = this.#hasRoom() && !this.#text.isOver && (!held || this.#isWorthHinting(held));
     if (goesOn && this.#growth.mainReach >= (branch?.reach ?? 0)) {
       if (await this.#extendMain()) return true;
     }
@@ -125,7 +125,7 @@ export class PortfolioDrafter implements Drafter {
 
   #mayBranch(): boolean {
     const tokens = this.#text.confirmed - this.#begin + 8;
-    return this.#sentBytes <= tokens * (UPLINK.bytes + UPLINK.bytesPerDistance * (this.#distance.tokens - 1));
+    return this.#sentBytes <= tokens * (UPLINK.bytes + UPLINK.bytesPerDistance * this.#distance.tokens);
   }
 
   async #extendMain(): Promise<boolean> {
@@ -134,7 +134,10 @@ export class PortfolioDrafter implements Drafter {
     const guess = text.held ?? (await this.#ask(text.ids));
     // The text changed meanwhile: ask again.
     if (epoch !== text.epoch) return true;
-    if (!guess) return false;
+    if (!guess) {
+      text.isOver = true;
+      return false;
+    }
     // Not worth sending now, its chance may rise as the ids before it are confirmed.
     text.held = guess;
     const isWorthy = this.#isWorthHinting(guess);
@@ -143,15 +146,13 @@ export class PortfolioDrafter implements Drafter {
     return isWorthy;
   }
 
-  async #extendBranch(at: number): Promise<boolean> {
+  async #extendBranch(at: number): Promise<true> {
     const text = this.#text;
     const { epoch } = text;
     const ids = text.branchText(at);
-    if (ids.length >= this.#end - 1) return false;
-    const guess = await this.#ask(ids);
+    const guess = ids.length < this.#end - 1 ? await this.#ask(ids) : undefined;
     // The text went on meanwhile, along the main line or not.
     if (epoch !== text.epoch || text.confirmed > at) return true;
-    if (!guess) return false;
     text.branch(at, guess);
     return true;
   }
@@ -216,7 +217,9 @@ export class PortfolioDrafter implements Drafter {
  */
 function isDue({ hinted, unsent, branches }: DraftedText, isIdle: boolean): boolean {
   const known = hinted.length - unsent;
-  if (isIdle && branches.some(({ isSent, ids }) => !isSent && ids.length > 1)) return true;
+  // What a branch has is sent again with what it grew by: each time it has doubled, or when nothing more is drafted.
+  if (branches.some((one) => isUnsent(one) && (isIdle || one.ids.length >= 2 * Math.max(2, one.sent))))
+    return true;
   const batch = known < 2 ? 2 - known : known < 16 ? 4 : 12;
-  return unsent >= batch || (isIdle && unsent > 0 && known < 4);
+  return unsent >= batch || (isIdle && unsent > 0 && known < 16);
 }

@@ -9,15 +9,15 @@ import type { Controller } from "./controller.ts";
 import type { Branch, DraftedText, Foretold } from "./drafted-text.ts";
 
 /** A guess is hinted while the chance of it and of those before it, given what is confirmed by then, is at least this. */
-const LEAST_CHANCE = 0.25;
+const LEAST_CHANCE = 0.03;
 /** ... and the chance of it and of all before it this: below that it is hardly ever looked at. */
-const LEAST_REACH = 0.06;
+const LEAST_REACH = 0.02;
 /** The chance at which a branch is worth its bytes at a distance of one token; further away, less. */
-const LEAST_BRANCH_REACH = 0.06;
+const LEAST_BRANCH_REACH = 0.01;
 /** Less likely first ids open the way to nothing. */
 const LEAST_FIRST_CHANCE = 0.2;
-export const MAX_BRANCHES = 4;
-export const MAX_BRANCH_IDS = 6;
+export const MAX_BRANCHES = 6;
+export const MAX_BRANCH_IDS = 48;
 
 export class Growth {
   readonly #text: DraftedText;
@@ -48,13 +48,12 @@ export class Growth {
     const { hinted, branches, confirmed } = this.#text;
     let best: { at: number; reach: number } | undefined;
     let reach = 1;
+    const count = branches.filter(({ ids }) => ids.length > 1).length;
     hinted.forEach((main, i) => {
       const branch = branches.find(({ at }) => at === confirmed + i);
       const chance = reach * this.#chanceOfBranch(main, branch);
       reach *= this.#chance(main);
-      const isOpen = branch
-        ? !branch.isSent && branch.ids.length < MAX_BRANCH_IDS
-        : branches.length < MAX_BRANCHES;
+      const isOpen = branch ? !branch.isOver && branch.ids.length < MAX_BRANCH_IDS : count < MAX_BRANCHES;
       if (isOpen && chance > (best?.reach ?? LEAST_BRANCH_REACH / Math.max(1, distance)))
         best = { at: confirmed + i, reach: chance };
     });

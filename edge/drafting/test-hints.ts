@@ -1,8 +1,8 @@
 /**
  * Hints that help nobody, for the tests that show that hints cannot change a text: random ids; and, worse, hints
- * that are nearly right: right tokens at wrong positions, one wrong token inside right ones, paths of the past.
+ * that are nearly right: right tokens at wrong positions, one wrong token inside right ones, paths of the past, and branches of both kinds.
  */
-import { HINT_SOURCES, MAX_HINT_IDS } from "../../gpu-service/protocol/frames.ts";
+import { HINT_SOURCES, MAX_BRANCHES, MAX_HINT_IDS } from "../../gpu-service/protocol/frames.ts";
 import type { Drafter, SendHint } from "./drafter.ts";
 import { Lookup } from "./lookup.ts";
 
@@ -50,12 +50,19 @@ export class HostileDrafter implements Drafter {
 
   #mislead(): void {
     for (let n = below(MAX_HINTS_PER_STEP); n >= 0; n--) {
-      const { at, ids } = this.#kind === "random" ? this.#randomIds() : this.#nearlyRight();
+      const { at, ids } = this.#stretch();
       if (below(3) === 0) this.#path++;
       const isStale = this.#kind === "adversarial" && below(4) === 0;
       const path = isStale ? Math.max(0, this.#path - 1 - below(3)) : this.#path;
-      this.#send?.({ path, at, ids: ids.slice(0, MAX_HINT_IDS), source: SOURCES[below(SOURCES.length)]! });
+      const branches = Array.from({ length: below(MAX_BRANCHES + 1) }, () => this.#stretch());
+      const source = SOURCES[below(SOURCES.length)]!;
+      this.#send?.({ path, at, ids, source, ...(branches.length > 0 && { branches }) });
     }
+  }
+
+  #stretch(): { at: number; ids: number[] } {
+    const { at, ids } = this.#kind === "random" ? this.#randomIds() : this.#nearlyRight();
+    return { at, ids: ids.slice(0, MAX_HINT_IDS) };
   }
 
   #randomIds(): { at: number; ids: number[] } {

@@ -29,7 +29,7 @@ const DILATION = 4;
 /** `tokens`: length of a text. A lane for each number of sessions: they mostly wait. */
 type Extent = { pacedMs: number; realMs: number; tokens: number; realSessions: readonly number[] };
 const FULL: Extent = { pacedMs: 60_000, realMs: 25_000, tokens: 128, realSessions: SESSIONS };
-const QUICK: Extent = { pacedMs: 4_000, realMs: 1_200, tokens: 16, realSessions: [1, 4, 16] };
+const QUICK: Extent = { pacedMs: 4_000, realMs: 2_000, tokens: 16, realSessions: [1, 8] };
 
 export const benchCapacity: Bench = async ({ quick }, say) => {
   const extent = quick ? QUICK : FULL;
@@ -49,7 +49,8 @@ async function measurePaced({ pacedMs, tokens }: Extent, say: (line: string) => 
         const truth = drawTruth(lane, ids, ALPHA, n);
         return lane.complete(text, oracleDrafter(lane, truth, ALPHA));
       });
-      const row = rowOf("paced", sessions, off.tokS, beside(lane, sessions), ours);
+      const overrun_share = round(await lane.overrunShare(), 3);
+      const row = { ...rowOf("paced", sessions, off.tokS, beside(lane, sessions), ours), overrun_share };
       say(`paced, ${sessions} sessions: ${round(ours.tokS / off.tokS, 2)}`);
       return row;
     });

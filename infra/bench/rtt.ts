@@ -8,7 +8,7 @@
  * Speed-ups are of (tokens − 1) / (time of the last − time of the first token), over the paced target alone.
  */
 import type { Bench } from "./main.ts";
-import { type Cell, type CellShape, MAX_TOKENS, measureCell } from "./paced/cell.ts";
+import { type Cell, type CellShape, type Extent, measureCell } from "./paced/cell.ts";
 import { openLanes } from "./paced/lane.ts";
 import { ALPHAS, promised, RTTS_MS } from "./paced/promised.ts";
 import { measureReal } from "./paced/real.ts";
@@ -16,33 +16,34 @@ import { pacedAs7B } from "./paced/regime.ts";
 import { median, type Row, round, type Summary } from "./result.ts";
 
 const LANES = 8;
-const ROUNDS = 12;
-const QUICK_ROUNDS = 1;
-const PROMPTS = 12;
-const QUICK_PROMPTS = 1;
-const QUICK_TOKENS = 16;
+const FULL = { cell: { rounds: 12, maxTokens: 128 }, prompts: 12, maxTokens: 128 };
+const QUICK = { cell: { rounds: 1, maxTokens: 32 }, prompts: 1, maxTokens: 24 };
 /** A cell keeps its promise from this share of it on. */
 const LEAST_OF_PROMISE = 0.9;
 
 export const benchRtt: Bench = async ({ quick }, say) => {
+  const extent = quick ? QUICK : FULL;
+  const rows = await measureOracle(extent.cell, say);
+  const real = await measureReal(extent, say);
+  return { rows: [...rows, ...real.rows], summary: { ...summarise(rows), ...real.summary } };
+};
+
+async function measureOracle(extent: Extent, say: (line: string) => void): Promise<Row[]> {
   const lanes = await openLanes(LANES, pacedAs7B());
   try {
     const cells = ALPHAS.flatMap((alpha) => RTTS_MS.map((rttMs) => ({ alpha, rttMs })));
-    const rows = await lanes.map(cells, async (cell, lane) => {
-      const measured = await measureCell(lane, cell, quick ? QUICK_ROUNDS : ROUNDS);
-      const row = rowOf(cell, measured);
+    return await lanes.map(cells, async (cell, lane) => {
+      const measured = await measureCell(lane, cell, extent);
+      const row = { ...rowOf(cell, measured), overrun_share: round(await lane.overrunShare(), 3) };
       say(`alpha ${cell.alpha}, ${cell.rttMs} ms: ${row.ours} of ${row.promised}`);
       return row;
     });
-    await lanes.close();
-    const real = await measureReal(quick ? QUICK_PROMPTS : PROMPTS, quick ? QUICK_TOKENS : MAX_TOKENS, say);
-    return { rows: [...rows, ...real], summary: summarise(rows) };
   } finally {
     await lanes.close();
   }
-};
+}
 
-function rowOf({ alpha, rttMs }: CellShape, cell: Cell): Row {
+function rowOf({ alpha, rttMs }: CellShape, cell: Cell) {
   const over = (values: readonly number[]) => round(median(values) / median(cell.plain), 3);
   const reports = cell.reports.map(({ ids, report }) => ({ tokens: ids.length, counts: report!.counts }));
   const steps = sum(reports.map(({ counts }) => counts.steps));

@@ -1,6 +1,6 @@
 /**
  * A TCP proxy that stands for the network between an edge and a verifier: delay, jitter, bandwidth, losses as
- * stalls, cuts and half-open connections. It counts TCP payload bytes each way and never changes their order.
+ * stalls, cuts and half-open connections. A connection costs the round trip of TCP's handshake. It counts TCP payload bytes each way and never changes their order.
  */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { type Conditions, PERFECT, Way } from "./conditions.ts";
@@ -91,7 +91,10 @@ export class NetworkProxy {
     this.traffic.connections++;
     const server = connect({ ...this.#to, allowHalfOpen: true, noDelay: true });
     const connection: Connection = { client, server, pipes: [] };
-    connection.pipes.push(this.#pipe(client, server, "up"), this.#pipe(server, client, "down"));
+    const up = this.#pipe(client, server, "up");
+    // The client's handshake is with the proxy and takes no time: its first words wait for that round trip instead.
+    up.stallUntil(performance.now() + 3 * this.conditions.delayMs);
+    connection.pipes.push(up, this.#pipe(server, client, "down"));
     this.#connections.add(connection);
     for (const socket of [client, server]) {
       // A reset shows as the end at the other side; `close` follows in any case.

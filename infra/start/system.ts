@@ -21,7 +21,7 @@ import { openSecrets, type Secrets } from "./secrets.ts";
 import { pin, publishingVariables, trainingCommand, verifierCommand } from "./services.ts";
 import { type PreparedTarget, prepareTarget, type TargetName } from "./target.ts";
 
-const READY_TIMEOUT_MS = 90_000;
+const READY_TIMEOUT_MS = 180_000;
 
 export type SystemOptions = {
   data: DataFolder;
@@ -37,6 +37,8 @@ export type SystemOptions = {
   testHints?: boolean;
   /** Puts a network between worker and verifier, for benchmarks: `System.network`. */
   withNetwork?: boolean;
+  /** How the worker reaches the verifier; it chooses when absent. */
+  link?: "own" | "shared";
   /** More of the verifier's environment, for benchmarks. */
   verifierEnv?: Record<string, string>;
   /** Verifier on core 0, everything else on core 1: benchmarks on two cores measure this way. */
@@ -101,6 +103,7 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
     TRAINING_URL: `http://127.0.0.1:${ports.training}`,
     TRAINING_TOKEN: secrets.training,
     ...(options.retrainRecipe && { RETRAIN_RECIPE: options.retrainRecipe }),
+    ...(options.link && { LINK: options.link }),
     TEST_HINTS: options.testHints ? "1" : "0",
   };
   start(workerCommand(data, ports.edge, await freePort(), variables));

@@ -7,20 +7,27 @@ import { Schedule } from "./schedule.ts";
 import { type Timed, tokSOf } from "./session.ts";
 
 export const PROMPT = [5, 301, 17, 88];
-export const MAX_TOKENS = 128;
+/** Of the texts for which the block length is chosen. */
+const TUNING_TOKENS = 128;
 const TUNING_TEXTS = 100;
 
 export type CellShape = { alpha: number; rttMs: number };
+/** How much is measured of it: texts, and tokens of each. */
+export type Extent = { rounds: number; maxTokens: number };
 /** Tokens per second of each round, by form; and the verifier's account of ours. */
 export type Cell = Record<Form | "plain" | "ours", number[]> & { reports: Timed[] };
 
 /** Form by form within a round, so that what else the machine does strikes all alike. */
-export async function measureCell(lane: Lane, { alpha, rttMs }: CellShape, rounds: number): Promise<Cell> {
+export async function measureCell(
+  lane: Lane,
+  { alpha, rttMs }: CellShape,
+  { rounds, maxTokens }: Extent,
+): Promise<Cell> {
   const cell: Cell = { plain: [], ask_wait: [], ask_wait_flight: [], beside: [], ours: [], reports: [] };
   lane.setRtt(rttMs);
   const blocks = tuneBlocks(lane, alpha, rttMs);
   for (let n = 0; n < rounds; n++) {
-    const text = { prompt: PROMPT, maxTokens: MAX_TOKENS };
+    const text = { prompt: PROMPT, maxTokens };
     const plain = await lane.complete(text);
     cell.plain.push(tokSOf(plain));
     const truth = drawTruth(lane, plain.ids, alpha, n);
@@ -48,7 +55,7 @@ export const drawTruth = (
   ids: readonly number[],
   alpha: number,
   n: number,
-): OracleTruth => ({ text: [...PROMPT, ...ids], verdicts: verdictsOf(alpha, 1 + n), vocabulary });
+): OracleTruth => ({ text: [...PROMPT, ...ids], verdicts: verdictsOf(alpha, ids.length, 1 + n), vocabulary });
 
 export function oracleDrafter(lane: Lane, truth: OracleTruth, alpha: number): PortfolioDrafter {
   const source = new OracleSource(truth, alpha, lane.regime.draftMs, new Schedule());
@@ -58,9 +65,9 @@ export function oracleDrafter(lane: Lane, truth: OracleTruth, alpha: number): Po
 /** The block length that is best for this cell on average, by arithmetic: what is measured is each form at its best. */
 function tuneBlocks(lane: Lane, alpha: number, rttMs: number): Record<Form, number> {
   const { regime } = lane;
-  const text = Array.from({ length: PROMPT.length + MAX_TOKENS }, () => 0);
+  const text = Array.from({ length: PROMPT.length + TUNING_TOKENS }, () => 0);
   const askings = Array.from({ length: TUNING_TEXTS }, (_, n) => ({
-    truth: { text, verdicts: verdictsOf(alpha, 1000 + n), vocabulary: lane.target.vocabulary },
+    truth: { text, verdicts: verdictsOf(alpha, TUNING_TOKENS, 1000 + n), vocabulary: lane.target.vocabulary },
     ...{ promptLength: PROMPT.length, regime },
   }));
   const best = (form: Form) =>
@@ -71,7 +78,7 @@ function tuneBlocks(lane: Lane, alpha: number, rttMs: number): Record<Form, numb
   return { ask_wait: best("ask_wait"), ask_wait_flight: best("ask_wait_flight"), beside: best("beside") };
 }
 
-const verdictsOf = (alpha: number, seed: number): Verdict[] => [
+const verdictsOf = (alpha: number, tokens: number, seed: number): Verdict[] => [
   ...PROMPT.map((): Verdict => "right"),
-  ...drawVerdicts(alpha, MAX_TOKENS, seed),
+  ...drawVerdicts(alpha, tokens, seed),
 ];

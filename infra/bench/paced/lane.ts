@@ -6,7 +6,7 @@ import { type Asking, AskingServer } from "./asking.ts";
 import { NodeLink } from "./node-link.ts";
 import type { Regime } from "./regime.ts";
 import { type BenchTarget, runSession, type Timed } from "./session.ts";
-import { type BenchVerifiers, startTinyVerifiers } from "./verifier.ts";
+import { type BenchVerifiers, readPaceKept, startTinyVerifiers } from "./verifier.ts";
 
 export type Text = { prompt: readonly number[]; maxTokens: number };
 
@@ -18,6 +18,8 @@ export type Lane = {
   complete(text: Text, drafter?: Drafter): Promise<Timed>;
   /** One completion in another form, on its emulated verifier. */
   ask(asking: Asking): Promise<Timed>;
+  /** Share of the steps since the last call that took longer than their pace: this machine was too slow for them. */
+  overrunShare(): Promise<number>;
   close(): Promise<void>;
 };
 
@@ -66,6 +68,7 @@ async function openLane(
   const to = (at: number) => NetworkProxy.listen({ to: { host: "127.0.0.1", port: at } });
   const [network, askingNetwork] = await Promise.all([to(port), to(asking.port)]);
   const link = await NodeLink.connect(network.port, key);
+  let before = await readPaceKept(port);
   return {
     ...{ regime, target },
     setRtt(ms) {
@@ -74,6 +77,12 @@ async function openLane(
     complete: (text, drafter) =>
       runSession({ target, seed: "1", temperature: 0.8, ...text }, [link], drafter),
     ask: (form) => asking.run(form, askingNetwork.port),
+    async overrunShare() {
+      const now = await readPaceKept(port);
+      const share = (now.overruns - before.overruns) / Math.max(1, now.steps - before.steps);
+      before = now;
+      return share;
+    },
     async close() {
       link.close();
       await Promise.all([network.close(), askingNetwork.close()]);

@@ -1,6 +1,7 @@
 /**
  * Real rows of `rtt`: the whole system (the worker with the draft that ships, the verification service with the
- * default target paced) through the network, by distance: speed, tokens per step, delay of the first token, bytes.
+ * default target) through the network. Speeds by distance, with a paced target on a shared link. The first token's
+ * delay by link, and bytes per token, unpaced; bytes are those of a link of the request's own, which are the more.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,82 +12,123 @@ import type { System } from "../../start/system.ts";
 import { type Completion, complete, type Drafts } from "../client.ts";
 import { leaveVerifierCore } from "../pinning.ts";
 import { fetchHumanEvalPrompts, type Prompt } from "../prompts.ts";
-import { median, type Row, round } from "../result.ts";
+import { median, type Row, round, type Summary } from "../result.ts";
 import { startTemporarySystem } from "../temporary-system.ts";
 import { RTTS_MS } from "./promised.ts";
 import { pacedAs7B, paceFile } from "./regime.ts";
 
 const WARM_UP: Prompt = { name: "warm-up", request: { prompt: "def add(a, b):" } };
+const BYTES_TOKENS = 128;
+/** The distance at which the first token's delay is compared with that at none. */
+const FAR_MS = 30;
+const FIRST_TOKEN_ROUNDS = 5;
 
-/** A completion, its first token's delay in ms, and the bytes that it took on the wire. */
-type Measured = Completion & { firstMs: number; up: number; down: number };
+type Link = "own" | "shared";
+export type RealExtent = { prompts: number; maxTokens: number };
+type Say = (line: string) => void;
 
 /** Throws StartError. */
 export async function measureReal(
-  prompts: number,
-  maxTokens: number,
-  say: (line: string) => void,
-): Promise<Row[]> {
+  { prompts, maxTokens }: RealExtent,
+  say: Say,
+): Promise<{ rows: Row[]; summary: Summary }> {
   const data = openDataFolder();
   const python = await ensureConvertPython(data, say);
   const suite = (await fetchHumanEvalPrompts(data.cache, python.path)).slice(0, prompts);
   const folder = mkdtempSync(join(tmpdir(), "outrider-pace-"));
   const pace = join(folder, "pace.json");
   writeFileSync(pace, paceFile(pacedAs7B()));
-  const pinned = leaveVerifierCore();
-  const verifierEnv = { PACE_FILE: pace };
-  const system = await startTemporarySystem({
-    target: "smollm2",
-    say,
-    pinned,
-    verifierEnv,
-    withNetwork: true,
-  });
+  // Started together, for that takes long; measured one after the other.
+  const starting = [start("shared", { PACE_FILE: pace }, say), start("own", {}, say)] as const;
   try {
-    for (const drafts of ["honest", "off"] as const) await measure(system, WARM_UP, 16, drafts);
-    const cells = RTTS_MS.map((rttMs) => ({ rttMs, plain: [] as Measured[], ours: [] as Measured[] }));
-    for (const prompt of suite) {
-      for (const { rttMs, plain, ours } of cells) {
-        system.network!.conditions.delayMs = rttMs / 2;
-        plain.push(await measure(system, prompt, maxTokens, "off"));
-        ours.push(await measure(system, prompt, maxTokens, "honest"));
-        say(`real, ${rttMs} ms, ${prompt.name}: ${round(ours.at(-1)!.tokS / plain.at(-1)!.tokS, 2)}`);
-      }
-    }
-    return cells.map(({ rttMs, plain, ours }) => rowOf(rttMs, plain, ours));
+    const [paced, unpaced] = await Promise.all(starting);
+    const rows = await measureSpeeds(paced, suite, maxTokens, say);
+    const shared = await measureFirstToken(paced, suite);
+    const own = await measureFirstToken(unpaced, suite);
+    const bytes = await measureBytes(unpaced, suite);
+    return { rows, summary: { first_token_over_rtt0_ms: { own, shared }, ...bytes } };
   } finally {
-    await system.stop();
+    for (const started of await Promise.allSettled(starting)) {
+      if (started.status === "fulfilled") await started.value.stop();
+    }
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function measure(system: System, prompt: Prompt, maxTokens: number, drafts: Drafts): Promise<Measured> {
-  const before = { ...system.network!.traffic };
-  const startedAt = performance.now();
-  const completion = await complete(system, prompt, {
-    maxTokens,
-    temperature: 0,
-    seed: 0,
-    drafts,
-    noStore: true,
+async function start(link: Link, verifierEnv: Record<string, string>, say: Say): Promise<System> {
+  const pinned = leaveVerifierCore();
+  const system = await startTemporarySystem({
+    ...{ target: "smollm2", say, pinned, verifierEnv, link },
+    withNetwork: true,
   });
-  const { up, down } = system.network!.traffic;
-  const firstMs = (completion.times[0] ?? Number.NaN) - startedAt;
-  return { ...completion, firstMs, up: up - before.up, down: down - before.down };
+  try {
+    for (const drafts of ["honest", "off"] as const) await ask(system, WARM_UP, 16, drafts);
+    return system;
+  } catch (error) {
+    await system.stop();
+    throw error;
+  }
 }
 
-function rowOf(rttMs: number, plain: readonly Measured[], ours: readonly Measured[]): Row {
-  const sum = (value: (one: Measured) => number) => ours.reduce((total, one) => total + value(one), 0);
-  const tokens = sum((one) => one.tokens);
+/** Prompt by prompt all distances, plain and ours in turn. */
+async function measureSpeeds(
+  system: System,
+  suite: readonly Prompt[],
+  maxTokens: number,
+  say: Say,
+): Promise<Row[]> {
+  const cells = RTTS_MS.map((rttMs) => ({ rttMs, plain: [] as Completion[], ours: [] as Completion[] }));
+  for (const prompt of suite) {
+    for (const { rttMs, plain, ours } of cells) {
+      system.network!.conditions.delayMs = rttMs / 2;
+      plain.push(await ask(system, prompt, maxTokens, "off"));
+      ours.push(await ask(system, prompt, maxTokens, "honest"));
+      say(`real, ${rttMs} ms, ${prompt.name}: ${round(ours.at(-1)!.tokS / plain.at(-1)!.tokS, 2)}`);
+    }
+  }
+  return cells.map(({ rttMs, plain, ours }) => rowOf(rttMs, plain, ours));
+}
+
+/** Milliseconds by which the first token comes later at FAR_MS than at 0. */
+async function measureFirstToken(system: System, suite: readonly Prompt[]): Promise<number> {
+  const delays: Record<number, number[]> = { 0: [], [FAR_MS]: [] };
+  for (let n = 0; n < Math.max(FIRST_TOKEN_ROUNDS, suite.length); n++) {
+    const prompt = suite[n % suite.length]!;
+    // The prompt's keys and values are to be there in both: once unmeasured.
+    for (const rttMs of n < suite.length ? [0, 0, FAR_MS] : [0, FAR_MS]) {
+      system.network!.conditions.delayMs = rttMs / 2;
+      const startedAt = performance.now();
+      const { times } = await ask(system, prompt, 2, "honest");
+      if (times[0] !== undefined) delays[rttMs]!.push(times[0] - startedAt);
+    }
+  }
+  return round(median(delays[FAR_MS]!) - median(delays[0]!), 1);
+}
+
+/** TCP payload between worker and verifier over delivered tokens. */
+async function measureBytes(system: System, suite: readonly Prompt[]): Promise<Summary> {
+  system.network!.conditions.delayMs = 0;
+  const before = { ...system.network!.traffic };
+  let tokens = 0;
+  for (const prompt of suite) tokens += (await ask(system, prompt, BYTES_TOKENS, "honest")).tokens;
+  const { up, down } = system.network!.traffic;
+  return {
+    bytes_up_per_token: round((up - before.up) / tokens, 1),
+    bytes_down_per_token: round((down - before.down) / tokens, 1),
+  };
+}
+
+const ask = (system: System, prompt: Prompt, maxTokens: number, drafts: Drafts): Promise<Completion> =>
+  complete(system, prompt, { maxTokens, temperature: 0, seed: 0, drafts, noStore: true });
+
+function rowOf(rttMs: number, plain: readonly Completion[], ours: readonly Completion[]): Row {
+  const sum = (value: (one: Completion) => number) => ours.reduce((total, one) => total + value(one), 0);
   const ratios = ours.map((one, i) => one.tokS / plain[i]!.tokS).filter(Number.isFinite);
   return {
     ...{ draft: "real", alpha: null, rtt_ms: rttMs, plain: 1 },
     ...{ ask_wait: null, ask_wait_flight: null, beside: null },
     ours: round(median(ratios), 3),
     promised: null,
-    tokens_per_step: round(tokens / sum((one) => one.steps), 2),
-    first_token_ms: round(median(ours.map((one) => one.firstMs)), 1),
-    bytes_up_per_token: round(sum((one) => one.up) / tokens, 1),
-    bytes_down_per_token: round(sum((one) => one.down) / tokens, 1),
+    tokens_per_step: round(sum((one) => one.tokens) / sum((one) => one.steps), 2),
   };
 }

@@ -65,6 +65,17 @@ export async function startTinyVerifiers(
   }
 }
 
+/** Steps so far, and how many of them took longer than their pace. */
+export async function readPaceKept(port: number): Promise<{ steps: number; overruns: number }> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const counter = (name: string) => {
+    const value = new RegExp(`^outrider_verify_${name} (\\S+)$`, "m").exec(text)?.[1];
+    if (value === undefined) throw new Error(`the verifier's /metrics have no ${name}`);
+    return Number(value);
+  };
+  return { steps: counter("steps_total"), overruns: counter("paced_overruns_total") };
+}
+
 export const newLinkKey = (): LinkKey => ({
   id: "bench",
   secret: crypto.randomUUID() + crypto.randomUUID(),

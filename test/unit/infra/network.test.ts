@@ -63,6 +63,14 @@ describe("the proxy", () => {
     expect(performance.now() - before).toBeGreaterThan(78);
   });
 
+  it("takes the round trip of the handshake before the first words", async () => {
+    const before = performance.now();
+    const { client } = await start({ delayMs: 20 });
+    client.socket.write("x");
+    await until(() => client.received().length === 1);
+    expect(performance.now() - before).toBeGreaterThan(78);
+  });
+
   it("passes an end on, after what was said before it", async () => {
     const { client } = await start({ delayMs: 10 });
     client.socket.end("last words");

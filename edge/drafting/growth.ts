@@ -12,8 +12,11 @@ import type { Branch, DraftedText, Foretold } from "./drafted-text.ts";
 const LEAST_CHANCE = 0.03;
 /** ... and the chance of it and of all before it this: below that it is hardly ever looked at. */
 const LEAST_REACH = 0.02;
-/** The chance at which a branch is worth its bytes at a distance of one token; further away, less. */
-const LEAST_BRANCH_REACH = 0.01;
+/**
+ * The chance at which a branch is worth its work and its bytes at a distance of one token. Nearer, the same time is
+ * better spent on being ready for a refusal, and a branch saves little; further away it saves much.
+ */
+const LEAST_BRANCH_REACH = 0.03;
 /** Less likely first ids open the way to nothing. */
 const LEAST_FIRST_CHANCE = 0.2;
 export const MAX_BRANCHES = 6;
@@ -48,14 +51,14 @@ export class Growth {
     const { hinted, branches, confirmed } = this.#text;
     let best: { at: number; reach: number } | undefined;
     let reach = 1;
+    const leastBranchReach = LEAST_BRANCH_REACH / distance ** 2;
     const count = branches.filter(({ ids }) => ids.length > 1).length;
     hinted.forEach((main, i) => {
       const branch = branches.find(({ at }) => at === confirmed + i);
       const chance = reach * this.#chanceOfBranch(main, branch);
       reach *= this.#chance(main);
       const isOpen = branch ? !branch.isOver && branch.ids.length < MAX_BRANCH_IDS : count < MAX_BRANCHES;
-      if (isOpen && chance > (best?.reach ?? LEAST_BRANCH_REACH / Math.max(1, distance)))
-        best = { at: confirmed + i, reach: chance };
+      if (isOpen && chance > (best?.reach ?? leastBranchReach)) best = { at: confirmed + i, reach: chance };
     });
     return best;
   }

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { StartError } from "../start/errors.ts";
 import { benchCapacity } from "./capacity.ts";
 import { benchKernel } from "./kernel.ts";
+import { plot } from "./plots.ts";
 import { formatTable, makeResult, type Result, type Row } from "./result.ts";
 import { benchRtt } from "./rtt.ts";
 import { benchSpeedup } from "./speedup.ts";
@@ -20,8 +21,9 @@ const BENCHES: Record<string, Bench> = {
   rtt: benchRtt,
   capacity: benchCapacity,
 };
-const USAGE = `npm run bench -- NAME [--quick] [--json]
+const USAGE = `npm run bench -- NAME [--quick] [--json] [--plot]
   NAME             ${Object.keys(BENCHES).join(", ")}
+  --plot           rtt, capacity: charts of the result to docs/plots
   --target NAME    speedup: default, or padded (the default one at the cost of a larger model)
   --suite NAME     speedup: this suite only
   --shape NAME     kernel: this shape only
@@ -52,6 +54,7 @@ async function main(): Promise<number> {
       typeof entry === "object" && entry !== null ? { suite, ...entry } : { suite, value: entry },
   );
   console.log(`\n${formatTable(summary)}`);
+  if (values.plot && !plot(name, result.rows)) console.error(`there is no chart of ${name}`);
   if (values.json) console.log(JSON.stringify(result));
   return 0;
 }
@@ -62,6 +65,7 @@ function readArguments() {
       allowPositionals: true,
       options: {
         quick: { type: "boolean", default: false },
+        plot: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         shape: { type: "string" },
         against: { type: "string" },

@@ -28,7 +28,7 @@ const RTT_MS = 30;
 const DILATION = 4;
 /** `tokens`: length of a text. A lane for each number of sessions: they mostly wait. */
 type Extent = { pacedMs: number; realMs: number; tokens: number; realSessions: readonly number[] };
-const FULL: Extent = { pacedMs: 60_000, realMs: 25_000, tokens: 128, realSessions: SESSIONS };
+const FULL: Extent = { pacedMs: 45_000, realMs: 12_000, tokens: 128, realSessions: SESSIONS };
 const QUICK: Extent = { pacedMs: 4_000, realMs: 2_000, tokens: 16, realSessions: [1, 8] };
 
 export const benchCapacity: Bench = async ({ quick }, say) => {

@@ -109,13 +109,16 @@ export class PortfolioDrafter implements Drafter {
 
   /** Adds one more id where the tree is likeliest to be reached. False if nothing is worth it until something changes. */
   async #draftOne(): Promise<boolean> {
-    const { held } = this.#text;
+    const { held, epoch } = this.#text;
     const branch = this.#mayBranch() ? this.#growth.bestBranch(this.#distance.tokens) : undefined;
     const goesOn = this.#hasRoom() && !this.#text.isOver && (!held || this.#isWorthHinting(held));
     if (goesOn && this.#growth.mainReach >= (branch?.reach ?? 0)) {
       if (await this.#extendMain()) return true;
     }
-    return branch ? this.#extendBranch(branch.at) : false;
+    if (!branch) return false;
+    // The main line may have been asked for in vain, and the text have gone on meanwhile.
+    if (epoch !== this.#text.epoch || this.#text.confirmed > branch.at) return true;
+    return this.#extendBranch(branch.at);
   }
 
   /** The last token of a text is the verifier's own in any case: a hint for it saves nothing. */

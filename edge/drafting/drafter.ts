@@ -4,6 +4,7 @@ import type { Hint } from "../link/link.ts";
 import { Controller } from "./controller.ts";
 import { Distance } from "./distance.ts";
 import { DraftedText, type Foretold, isUnsent } from "./drafted-text.ts";
+import { Effort } from "./effort.ts";
 import { Growth } from "./growth.ts";
 import type { DraftSource } from "./source.ts";
 
@@ -35,6 +36,7 @@ export class PortfolioDrafter implements Drafter {
   readonly predicted = { accepted: 0, rejected: 0 };
   readonly #controller = new Controller();
   readonly #distance = new Distance();
+  readonly #effort = new Effort();
   readonly #text: DraftedText;
   readonly #growth: Growth;
   /** Where the text must end: prompt plus the cap on output. */
@@ -49,7 +51,7 @@ export class PortfolioDrafter implements Drafter {
 
   constructor(prompt: readonly number[], maxTokens: number, sources: readonly DraftSource[]) {
     this.#text = new DraftedText(prompt);
-    this.#growth = new Growth(this.#text, this.#controller);
+    this.#growth = new Growth(this.#text, this.#controller, this.#effort);
     this.#begin = prompt.length;
     this.#end = prompt.length + maxTokens;
     this.#sources = sources;
@@ -80,6 +82,7 @@ export class PortfolioDrafter implements Drafter {
       if (kind === "refused") this.#distance.began();
     }
     this.#distance.confirmed(came, accepted);
+    this.#effort.confirmed();
     this.#changed();
   }
 
@@ -103,7 +106,9 @@ export class PortfolioDrafter implements Drafter {
       const isDrafting = await this.#draftOne();
       if (this.#stopped) return;
       if (isDrafting ? this.#text.unsent >= MAX_HINT_IDS : isDue(this.#text, true)) this.#flush();
-      if (!isDrafting) await this.#changeSince(seen);
+      if (isDrafting) continue;
+      this.#effort.idle();
+      await this.#changeSince(seen);
     }
   }
 
@@ -177,6 +182,7 @@ export class PortfolioDrafter implements Drafter {
         // What is drafted already does not wait for a source that takes its time.
         if (isDue(this.#text, false)) this.#flush();
         answer = await answer;
+        this.#effort.drafted();
       }
       if (this.#stopped) return undefined;
       if (!answer) continue;

@@ -7,6 +7,7 @@
  */
 import type { Controller } from "./controller.ts";
 import type { Branch, DraftedText, Foretold } from "./drafted-text.ts";
+import type { Effort } from "./effort.ts";
 
 /** A guess is hinted while the chance of it and of those before it, given what is confirmed by then, is at least this. */
 const LEAST_CHANCE = 0.03;
@@ -25,10 +26,12 @@ export const MAX_BRANCH_IDS = 48;
 export class Growth {
   readonly #text: DraftedText;
   readonly #controller: Controller;
+  readonly #effort: Effort;
 
-  constructor(text: DraftedText, controller: Controller) {
+  constructor(text: DraftedText, controller: Controller, effort: Effort) {
     this.#text = text;
     this.#controller = controller;
+    this.#effort = effort;
   }
 
   /** The chance that the text reaches the end of the main line. */
@@ -41,9 +44,8 @@ export class Growth {
     const { hinted } = this.#text;
     if (hinted.length === 0) return this.#chance(guess) >= LEAST_FIRST_CHANCE;
     const chance = this.#reach(hinted.slice(Math.max(1, Math.round(distance)))) * this.#chance(guess);
-    return (
-      chance >= LEAST_CHANCE && this.mainReach * this.#chance(guess) >= LEAST_REACH / Math.max(1, distance)
-    );
+    const leastReach = Math.max(LEAST_REACH, this.#effort.leastReach) / Math.max(1, distance);
+    return chance >= LEAST_CHANCE && this.mainReach * this.#chance(guess) >= leastReach;
   }
 
   /** The position of the likeliest branch that is worth another id, and its chance; undefined where none is. */
@@ -51,7 +53,7 @@ export class Growth {
     const { hinted, branches, confirmed } = this.#text;
     let best: { at: number; reach: number } | undefined;
     let reach = 1;
-    const leastBranchReach = LEAST_BRANCH_REACH / distance ** 2;
+    const leastBranchReach = Math.max(LEAST_BRANCH_REACH, this.#effort.leastReach) / distance ** 2;
     const count = branches.filter(({ ids }) => ids.length > 1).length;
     hinted.forEach((main, i) => {
       const branch = branches.find(({ at }) => at === confirmed + i);

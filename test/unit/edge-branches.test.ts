@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Controller } from "../../edge/drafting/controller.ts";
 import { Distance } from "../../edge/drafting/distance.ts";
+import { Effort } from "../../edge/drafting/effort.ts";
 import { DraftedText, type Foretold } from "../../edge/drafting/drafted-text.ts";
 import { PortfolioDrafter } from "../../edge/drafting/drafter.ts";
 import { Growth } from "../../edge/drafting/growth.ts";
@@ -103,7 +104,7 @@ describe("growth", () => {
     grades.forEach((grade, place) => {
       text.hint({ ...foretold(10 + place), grade, place, runnerUp: { id: 20, grade: secondGrade } });
     });
-    return new Growth(text, new Controller());
+    return new Growth(text, new Controller(), new Effort());
   };
 
   it("has a branch where a refusal is likeliest, weighed by the chance to get there", () => {
@@ -117,8 +118,26 @@ describe("growth", () => {
     for (let n = 0; n < 60; n++) controller.learn("model", 5, true);
     for (let n = 0; n < 60; n++) controller.learn("model", 0, false, 0, "second");
     text.hint({ ...foretold(10), grade: 5, runnerUp: { id: 20, grade: 0 } });
-    expect(new Growth(text, controller).bestBranch(1)).toBeUndefined();
+    expect(new Growth(text, controller, new Effort()).bestBranch(1)).toBeUndefined();
   });
+});
+
+it("learns how many ids a step has time for, and asks for likelier ones where there are few", () => {
+  const effort = new Effort();
+  const first = effort.leastReach;
+  const step = (ids: number, isIdle: boolean) => {
+    for (let n = 0; n < ids; n++) effort.drafted();
+    if (isIdle) effort.idle();
+    effort.confirmed();
+    // A second frame of the same step.
+    effort.confirmed();
+  };
+  for (let n = 0; n < 40; n++) step(3, true);
+  expect(effort.leastReach).toBe(first);
+  for (let n = 0; n < 40; n++) step(3, false);
+  expect(effort.leastReach).toBeGreaterThan(3 * first);
+  for (let n = 0; n < 40; n++) step(32, true);
+  expect(effort.leastReach).toBeLessThan(first);
 });
 
 it("learns how far the verifier is ahead of fresh hints", () => {

@@ -2,8 +2,7 @@
  * What a step costs: milliseconds by sequences and rows, linear between the points.
  *
  * Points are measured at load, when a machine may be busy with other things, so they are corrected by every step
- * that runs. Only the cost of one shape against another matters for planning: how fast the machine is as a whole
- * just now goes into a common pace, and a point moves by what is left.
+ * that runs. How fast the machine is as a whole just now goes into a common pace, and a point moves by what is left.
  */
 
 export type CostPoint = { slots: number; rows: number; ms: number };
@@ -30,25 +29,29 @@ export class CostTable {
     });
   }
 
-  /** Milliseconds of a step with `slots` sequences and `rows` rows in all. */
+  /** Milliseconds of a step with `slots` sequences and `rows` rows in all, as fast as the machine is just now. */
   ms(slots: number, rows: number): number {
-    const points = this.#pointsOf(slots);
-    const first = points[0]!;
-    if (rows <= first.rows || points.length === 1) return first.ms * Math.max(1, rows / first.rows);
-    const [low, high] = around(points, rows);
-    return low.ms + ((high.ms - low.ms) * (rows - low.rows)) / (high.rows - low.rows);
+    return this.#tableMs(slots, rows) * Math.exp(this.#pace);
   }
 
   /** A step with so many sequences and rows took `ms`. */
   observe(slots: number, rows: number, ms: number): void {
     const points = this.#pointsOf(slots);
-    const off = clamp(Math.log(ms / this.ms(slots, rows)) - this.#pace, MOST_DEVIATION);
+    const off = clamp(Math.log(ms / this.ms(slots, rows)), MOST_DEVIATION);
     this.#pace += PACE_GAIN * off;
     const [low, high] = around(points, rows);
     const share = clamp((rows - low.rows) / (high.rows - low.rows || 1), 1);
     low.ms *= Math.exp(POINT_GAIN * off * (1 - Math.max(0, share)));
     high.ms *= Math.exp(POINT_GAIN * off * Math.max(0, share));
     neverFalling(points);
+  }
+
+  #tableMs(slots: number, rows: number): number {
+    const points = this.#pointsOf(slots);
+    const first = points[0]!;
+    if (rows <= first.rows || points.length === 1) return first.ms * Math.max(1, rows / first.rows);
+    const [low, high] = around(points, rows);
+    return low.ms + ((high.ms - low.ms) * (rows - low.rows)) / (high.rows - low.rows);
   }
 
   #pointsOf(slots: number): CostPoint[] {

@@ -9,7 +9,7 @@ import { Scheduler } from "../../scheduler/scheduler.ts";
 import { loadExactModel } from "./load.ts";
 import type { FromWorker, ToWorker, WorkerOptions } from "./messages.ts";
 
-const MEASURE_ROUNDS = 2;
+const MEASURE_ROUNDS = 5;
 
 if (!parentPort) throw new Error("worker.ts runs only as a worker thread");
 const options = workerData as WorkerOptions;

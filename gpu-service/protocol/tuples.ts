@@ -8,10 +8,10 @@ import {
   type HintSource,
   MAX_BRANCHES,
   MAX_HINT_IDS,
-  MAX_TOKEN_ID,
   MAX_UINT32,
   type TokensFrame,
 } from "./frames.ts";
+import { packIds, readIds } from "./ids.ts";
 
 const LETTERS: Record<HintSource, string> = {
   model: "m",
@@ -25,28 +25,29 @@ const SOURCES = new Map<unknown, HintSource>(HINT_SOURCES.map((source) => [LETTE
 export type Parsed<T> = { ok: true; frame: T } | { ok: false; message: string };
 
 export function hintTuple({ stream, path, at, ids, source, branches = [] }: HintFrame): unknown[] {
-  const tuple: unknown[] = ["h", stream, path, at, ids];
+  const tuple: unknown[] = ["h", stream, path, at, packIds(ids)];
   if (source !== "model" || branches.length > 0) tuple.push(LETTERS[source]);
-  if (branches.length > 0) tuple.push(branches.map((branch) => [branch.at, branch.ids]));
+  if (branches.length > 0) tuple.push(branches.map((branch) => [branch.at, packIds(branch.ids)]));
   return tuple;
 }
 
 /** Of a frame without logprobs. */
 export function tokensTuple({ stream, at, ids, accepted, source }: TokensFrame): unknown[] {
-  const tuple: unknown[] = ["t", stream, at, ids];
+  const tuple: unknown[] = ["t", stream, at, packIds(ids)];
   if (accepted > 0 || source) tuple.push(accepted);
   if (source) tuple.push(LETTERS[source]);
   return tuple;
 }
 
 export function readHint(tuple: readonly unknown[]): Parsed<HintFrame> {
-  const [tag, stream, path, at, ids, letter = "m", pairs = []] = tuple;
+  const [tag, stream, path, at, list, letter = "m", pairs = []] = tuple;
   if (tag !== "h") return fault("0", `is not "h", the tag of a hint`);
   if (tuple.length > 7) return fault("7", "a hint has 7 entries at most");
   if (!isInteger(stream, 1, MAX_UINT32)) return fault("stream", UINT32_FROM_1);
   if (!isInteger(path, 0, MAX_UINT32)) return fault("path", UINT32);
   if (!isInteger(at, 0, MAX_UINT32)) return fault("at", UINT32);
-  if (!isTokenIds(ids, MAX_HINT_IDS)) return fault("ids", tokenIds(MAX_HINT_IDS));
+  const ids = readIds(list, 1, MAX_HINT_IDS);
+  if (!ids) return fault("ids", tokenIds(1, MAX_HINT_IDS));
   const source = SOURCES.get(letter);
   if (!source) return fault("source", "is no source's letter");
   if (!Array.isArray(pairs) || pairs.length > MAX_BRANCHES)
@@ -54,9 +55,10 @@ export function readHint(tuple: readonly unknown[]): Parsed<HintFrame> {
   const branches: { at: number; ids: number[] }[] = [];
   for (const [n, pair] of pairs.entries()) {
     if (!Array.isArray(pair) || pair.length !== 2) return fault(`branches.${n}`, "is not [at, ids]");
-    const [at, ids] = pair as unknown[];
+    const [at, list] = pair as unknown[];
     if (!isInteger(at, 0, MAX_UINT32)) return fault(`branches.${n}.at`, UINT32);
-    if (!isTokenIds(ids, MAX_HINT_IDS)) return fault(`branches.${n}.ids`, tokenIds(MAX_HINT_IDS));
+    const ids = readIds(list, 1, MAX_HINT_IDS);
+    if (!ids) return fault(`branches.${n}.ids`, tokenIds(1, MAX_HINT_IDS));
     branches.push({ at, ids });
   }
   const hint: HintFrame = { type: "hint", stream, path, at, ids, source };
@@ -64,12 +66,13 @@ export function readHint(tuple: readonly unknown[]): Parsed<HintFrame> {
 }
 
 export function readTokens(tuple: readonly unknown[]): Parsed<TokensFrame> {
-  const [tag, stream, at, ids, accepted = 0, letter] = tuple;
+  const [tag, stream, at, list, accepted = 0, letter] = tuple;
   if (tag !== "t") return fault("0", `is not "t", the tag of confirmed ids`);
   if (tuple.length > 6) return fault("6", "confirmed ids have 6 entries at most");
   if (!isInteger(stream, 1, MAX_UINT32)) return fault("stream", UINT32_FROM_1);
   if (!isInteger(at, 0, MAX_UINT32)) return fault("at", UINT32);
-  if (!isTokenIds(ids, MAX_HINT_IDS + 1)) return fault("ids", tokenIds(MAX_HINT_IDS + 1));
+  const ids = readIds(list, 1, MAX_HINT_IDS + 1);
+  if (!ids) return fault("ids", tokenIds(1, MAX_HINT_IDS + 1));
   if (!isInteger(accepted, 0, MAX_HINT_IDS)) return fault("accepted", `is not from 0 to ${MAX_HINT_IDS}`);
   const frame: TokensFrame = { type: "tokens", stream, at, ids, accepted };
   if (letter === undefined) return { ok: true, frame };
@@ -79,7 +82,7 @@ export function readTokens(tuple: readonly unknown[]): Parsed<TokensFrame> {
 
 const UINT32 = "is not an unsigned 32-bit integer";
 const UINT32_FROM_1 = `${UINT32} from 1 on`;
-const tokenIds = (most: number) => `are not 1 to ${most} token ids`;
+export const tokenIds = (least: number, most: number) => `are not ${least} to ${most} token ids`;
 
 export const fault = (field: string, what: string): { ok: false; message: string } => ({
   ok: false,
@@ -88,9 +91,3 @@ export const fault = (field: string, what: string): { ok: false; message: string
 
 const isInteger = (value: unknown, least: number, most: number): value is number =>
   Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
-
-function isTokenIds(value: unknown, most: number): value is number[] {
-  if (!Array.isArray(value) || value.length < 1 || value.length > most) return false;
-  for (const id of value) if (!isInteger(id, 0, MAX_TOKEN_ID)) return false;
-  return true;
-}

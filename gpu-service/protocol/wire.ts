@@ -5,19 +5,23 @@
  *     ["t", stream, at, ids, accepted, source]           confirmed ids; accepted 0 and no source where left out
  *
  * Sources by letter. Everything else, and confirmed ids with logprobs, is an object that names its fields; a reader
- * takes either form of either frame.
+ * takes either form of either frame. In tuples, and in the `prompt` and `confirmed` of an `open`, ids are packed into
+ * a string (`ids.ts`).
  */
 import type { z } from "zod";
 import {
   type EdgeFrame,
   edgeFrame,
   MAX_FRAME_BYTES,
+  MAX_PROMPT_IDS,
   NEUTRAL_SAMPLING,
+  type OpenFrame,
   type Sampling,
   type VerifierFrame,
   verifierFrame,
 } from "./frames.ts";
-import { fault, hintTuple, type Parsed, readHint, readTokens, tokensTuple } from "./tuples.ts";
+import { packIds, readIds } from "./ids.ts";
+import { fault, hintTuple, type Parsed, readHint, readTokens, tokenIds, tokensTuple } from "./tuples.ts";
 
 export type { Parsed } from "./tuples.ts";
 
@@ -25,8 +29,7 @@ const NEUTRAL: Record<string, unknown> = NEUTRAL_SAMPLING;
 
 export function encodeEdgeFrame(frame: EdgeFrame): string {
   if (frame.type === "hint") return JSON.stringify(hintTuple(frame));
-  if (frame.type !== "open") return JSON.stringify(frame);
-  return JSON.stringify({ ...frame, sampling: withoutNeutral(frame.sampling) });
+  return JSON.stringify(frame.type === "open" ? openObject(frame) : frame);
 }
 
 export function encodeVerifierFrame(frame: VerifierFrame): string {
@@ -53,10 +56,35 @@ function parse<T>(
     return { ok: false, message: "frame is not JSON" };
   }
   if (Array.isArray(json)) return ofTuple(json);
+  const misread = unpackOpen(json);
+  if (misread) return misread;
   const result = schema.safeParse(json);
   if (result.success) return { ok: true, frame: result.data };
   const issue = result.error.issues[0];
   return fault(issue?.path.join(".") || "(root)", issue?.message ?? "invalid");
+}
+
+/** Smallest number of ids by the list of an `open` that is packed. */
+const PACKED_LISTS = { prompt: 1, confirmed: 0 } as const;
+
+function openObject(frame: OpenFrame): Record<string, unknown> {
+  const { prompt, confirmed, sampling } = frame;
+  const packed = { ...frame, prompt: packIds(prompt), sampling: withoutNeutral(sampling) };
+  return confirmed ? { ...packed, confirmed: packIds(confirmed) } : packed;
+}
+
+/** Puts arrays in the place of an `open`'s packed lists; the schema sees to the rest. */
+function unpackOpen(json: unknown): ReturnType<typeof fault> | undefined {
+  if (typeof json !== "object" || json === null) return;
+  const open = json as Record<string, unknown>;
+  if (open.type !== "open") return;
+  for (const [name, least] of Object.entries(PACKED_LISTS)) {
+    if (typeof open[name] !== "string") continue;
+    const ids = readIds(open[name], least, MAX_PROMPT_IDS);
+    if (!ids) return fault(name, tokenIds(least, MAX_PROMPT_IDS));
+    open[name] = ids;
+  }
+  return;
 }
 
 /** A setting that changes nothing need not travel. */

@@ -21,7 +21,11 @@ import { GREEDY } from "../support/sequences.ts";
 const HINT = { type: "hint", stream: 1, path: 3, at: 17, ids: [284, 198], source: "model" } as const;
 const TOKENS = { type: "tokens", stream: 1, at: 17, ids: [284, 198], accepted: 1, source: "model" } as const;
 const random = randomFrom(13);
-const ids = (most: number) => Array.from({ length: 1 + random(most) }, () => random(2 ** 24));
+/** Packed or not. */
+const ids = (most: number) => {
+  const below = 2 ** one([8, 18, 24]);
+  return Array.from({ length: 1 + random(most) }, () => random(below));
+};
 const one = <T>(values: readonly T[]): T => values[random(values.length)]!;
 
 const anyHint = (): EdgeFrame => ({
@@ -66,17 +70,18 @@ describe("frames on the wire", () => {
   });
 
   it.each([
-    [HINT, `["h",1,3,17,[284,198]]`],
-    [{ ...HINT, source: "memory" }, `["h",1,3,17,[284,198],"r"]`],
-    [{ ...HINT, branches: [{ at: 18, ids: [5] }] }, `["h",1,3,17,[284,198],"m",[[18,[5]]]]`],
+    [HINT, `["h",1,3,17,"AEcADG"]`],
+    [{ ...HINT, source: "memory" }, `["h",1,3,17,"AEcADG","r"]`],
+    [{ ...HINT, branches: [{ at: 18, ids: [5] }] }, `["h",1,3,17,"AEcADG","m",[[18,"AAF"]]]`],
+    [{ ...HINT, ids: [198, 2 ** 18] }, `["h",1,3,17,[198,262144]]`],
     [{ type: "cancel", stream: 2 }, `{"type":"cancel","stream":2}`],
   ] as [EdgeFrame, string][])("an edge sends %j as %s", (frame, text) => {
     expect(encodeEdgeFrame(frame)).toBe(text);
   });
   it.each([
-    [TOKENS, `["t",1,17,[284,198],1,"m"]`],
-    [{ type: "tokens", stream: 1, at: 17, ids: [5], accepted: 0 }, `["t",1,17,[5]]`],
-    [{ ...TOKENS, accepted: 0, source: "lookup" }, `["t",1,17,[284,198],0,"l"]`],
+    [TOKENS, `["t",1,17,"AEcADG",1,"m"]`],
+    [{ type: "tokens", stream: 1, at: 17, ids: [5], accepted: 0 }, `["t",1,17,"AAF"]`],
+    [{ ...TOKENS, accepted: 0, source: "lookup" }, `["t",1,17,"AEcADG",0,"l"]`],
   ] as [VerifierFrame, string][])("a verifier sends %j as %s", (frame, text) => {
     expect(encodeVerifierFrame(frame)).toBe(text);
   });
@@ -98,16 +103,24 @@ const ODD: unknown[] = [
   ...[null, -1, 0, 1, 0.5, 64, 65, 2 ** 24 - 1, 2 ** 24, 2 ** 32 - 1, 2 ** 32, "1", true, {}],
   ...[[], [1], [-1], [2 ** 24], [0.1], ["1"], [[1]], Array(64).fill(1), Array(65).fill(1), Array(66).fill(1)],
   ...["m", "l", "h", "t", "model", "guess", "none"],
+  ...["", "AAF", "AEcADG", "__8", "AAF=", "AA", "AA+", "AA/", "AAé", "A F"],
+  ...["___".repeat(64), "___".repeat(65), "AAF".repeat(66)],
+  ...[[[1, "AAC"]], [[1, ""]], [[1, "AA="]]],
   ...[[[1, [2]]], [[1, []]], [[-1, [2]]], [[1, [2], 3]], [[1, Array(65).fill(1)]], Array(9).fill([1, [2]])],
 ];
 const LETTERS: Record<string, string> = {
   ...{ m: "model", l: "lookup", r: "memory", p: "prediction", g: "guess" },
 };
 const source = (letter: unknown) => (typeof letter === "string" ? (LETTERS[letter] ?? "none") : letter);
+/** Decoded by Node: with an A before them, the three characters of an id are the three bytes of a number. */
+const list = (value: unknown) => {
+  if (typeof value !== "string" || !/^([\w-]{3})*$/.test(value)) return value;
+  return (value.match(/.../g) ?? []).map((id) => Buffer.from(`A${id}`, "base64url").readUIntBE(0, 3));
+};
 const branches = (pairs: unknown) =>
   Array.isArray(pairs)
     ? pairs.map((pair: unknown) =>
-        Array.isArray(pair) && pair.length === 2 ? { at: pair[0], ids: pair[1] } : pair,
+        Array.isArray(pair) && pair.length === 2 ? { at: pair[0], ids: list(pair[1]) } : pair,
       )
     : pairs;
 
@@ -123,10 +136,10 @@ describe("a tuple", () => {
     let good = 0;
     for (let round = 0; round < 3_000; round++) {
       const h = mangled(["h", 1, 3, 17, [284, 198], "l", [[18, [5]]]]);
-      const asHint = { stream: h[1], path: h[2], at: h[3], ids: h[4], source: source(h[5]) };
+      const asHint = { stream: h[1], path: h[2], at: h[3], ids: list(h[4]), source: source(h[5]) };
       const hint = { type: "hint", ...asHint, branches: branches(h[6]) };
       const t = mangled(["t", 1, 17, [284, 198], 1, "m"]);
-      const asTokens = { stream: t[1], at: t[2], ids: t[3], accepted: t[4], source: source(t[5]) };
+      const asTokens = { stream: t[1], at: t[2], ids: list(t[3]), accepted: t[4], source: source(t[5]) };
       const tokens = { type: "tokens", ...asTokens };
       const short = [parseEdgeFrame(JSON.stringify(h)).ok, parseVerifierFrame(JSON.stringify(t)).ok];
       const long = [parseEdgeFrame(JSON.stringify(hint)).ok, parseVerifierFrame(JSON.stringify(tokens)).ok];
@@ -144,6 +157,11 @@ describe("a tuple", () => {
     [`["h",1,3,0.5,[1]]`, "frame: at:"],
     [`["h",1,3,17,[]]`, "frame: ids:"],
     [`["h",1,3,17,[16777216]]`, "frame: ids:"],
+    [`["h",1,3,17,""]`, "frame: ids: are not 1 to 64 token ids"],
+    [`["h",1,3,17,"AAFA"]`, "frame: ids:"],
+    [`["h",1,3,17,"AA="]`, "frame: ids:"],
+    [`["h",1,3,17,"${"AAF".repeat(65)}"]`, "frame: ids:"],
+    [`["h",1,3,17,[1],"m",[[1,"AAF"],[1,"AA é"]]]`, "frame: branches.1.ids:"],
     [`["h",1,3,17,[1],"x"]`, "frame: source:"],
     [`["h",1,3,17,[1],"m",{}]`, "frame: branches:"],
     [`["h",1,3,17,[1],"m",[[1]]]`, "frame: branches.0:"],
@@ -162,6 +180,7 @@ describe("a tuple", () => {
   });
   it.each([
     [`["t",1,-1,[5]]`, "frame: at:"],
+    [`["t",1,17,"AAF_"]`, "frame: ids:"],
     [`["t",1,17,[5],65]`, "frame: accepted:"],
     [`["t",1,17,[5],1,"model"]`, "frame: source:"],
     [`["t",1,17,[5],1,"m",0]`, "frame: 6:"],

@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME [--quick] [--json]`: one benchmark, as a table for people and as JSON for programs. */
 import { parseArgs } from "node:util";
 import { StartError } from "../start/errors.ts";
+import { runMain } from "../start/run-main.ts";
 import { benchCapacity } from "./capacity.ts";
 import { benchKernel } from "./kernel.ts";
 import { plot } from "./plots.ts";
@@ -29,13 +30,7 @@ const USAGE = `npm run bench -- NAME [--quick] [--json] [--plot]
   --shape NAME     kernel: this shape only
   --against FOLDER kernel: another engine beside ours`;
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof StartError)) throw error;
-  console.error(error.message);
-  process.exitCode = 1;
-}
+await runMain(main);
 
 async function main(): Promise<number> {
   const { values, positionals } = readArguments();

@@ -4,20 +4,14 @@ import { loadModel } from "../../gpu-service/verify/engines/onnx/model.ts";
 import { openTarget } from "../../gpu-service/verify/engines/onnx/target.ts";
 import { ensureDefaultModel } from "../models/default-model.ts";
 import { FORMATS } from "../models/pins.ts";
-import { StartError } from "../start/errors.ts";
 import { openDataFolder } from "../start/paths.ts";
+import { runMain } from "../start/run-main.ts";
 import { type Digests, firstDifference, plainRun, WAYS } from "./exactness.ts";
 
 const THREADS = [1, 2];
 const SLOTS = 8;
 
-try {
-  process.exitCode = (await main()) ? 0 : 1;
-} catch (error) {
-  if (!(error instanceof StartError)) throw error;
-  console.error(error.message);
-  process.exitCode = 1;
-}
+await runMain(async () => ((await main()) ? 0 : 1));
 
 async function main(): Promise<boolean> {
   const { values } = parseArgs({

@@ -1,15 +1,9 @@
 /** `npm run check:faults`: the text is the same whatever breaks between the edge and two replicas of the verifier. */
 import { parseArgs } from "node:util";
-import { StartError } from "../start/errors.ts";
+import { runMain } from "../start/run-main.ts";
 import { checkFaults } from "./fault-run.ts";
 
-try {
-  process.exitCode = (await main()) ? 0 : 1;
-} catch (error) {
-  if (!(error instanceof StartError)) throw error;
-  console.error(error.message);
-  process.exitCode = 1;
-}
+await runMain(async () => ((await main()) ? 0 : 1));
 
 async function main(): Promise<boolean> {
   const number = (usual: number) => ({ type: "string", default: String(usual) }) as const;

@@ -7,19 +7,13 @@ import { parseArgs } from "node:util";
 import { fetchHumanEvalPrompts, readChatPrompts } from "../bench/prompts.ts";
 import { startTemporarySystem } from "../bench/temporary-system.ts";
 import { ensureConvertPython } from "../models/python-env.ts";
-import { StartError } from "../start/errors.ts";
 import { openDataFolder } from "../start/paths.ts";
+import { runMain } from "../start/run-main.ts";
 import { checkLossless, formatReport, isLossless } from "./losslessness.ts";
 
 const say = (line: string) => console.log(line);
 
-try {
-  process.exitCode = (await main()) ? 0 : 1;
-} catch (error) {
-  if (!(error instanceof StartError)) throw error;
-  console.error(error.message);
-  process.exitCode = 1;
-}
+await runMain(async () => ((await main()) ? 0 : 1));
 
 async function main(): Promise<boolean> {
   const number = (usual: number) => ({ type: "string", default: String(usual) }) as const;

@@ -2,9 +2,11 @@
  * The real scheduler on a virtual clock: a target paced by a cost table, edges that draft, a network with a delay.
  * What a run takes is what the whole system would take, but for the time that anything but these three needs.
  */
+
 import type { VerifierFrame } from "../../gpu-service/protocol/frames.ts";
 import { type CostPoint, CostTable } from "../../gpu-service/verify/scheduler/cost.ts";
 import { Scheduler } from "../../gpu-service/verify/scheduler/scheduler.ts";
+import { Agenda } from "./agenda.ts";
 import { GPU_COSTS } from "./costs.ts";
 import { type EdgeSettings, PacedEdge } from "./paced-edge.ts";
 import { PacedTarget } from "./paced-target.ts";
@@ -152,32 +154,15 @@ export async function pacedSpeedup(changes: Partial<PacedSettings>, seeds = 12):
   return (await pace({ drafts: true })) / (await pace({ drafts: false }));
 }
 
-class VirtualClock {
-  now = 0;
-  #events: { time: number; act: () => void }[] = [];
-
-  at(time: number, act: () => void): void {
-    let i = this.#events.length;
-    while (i > 0 && this.#events[i - 1]!.time > time) i--;
-    this.#events.splice(i, 0, { time, act });
-  }
-
+class VirtualClock extends Agenda {
   /** Lets time pass up to `time` and whatever falls into it happen. */
   runUntil(time: number): void {
-    while (this.#events[0] && this.#events[0].time <= time) this.#next();
-    this.now = time;
+    while (this.happen(time));
+    this.passTo(time);
   }
 
   /** To the next event, or to `time` if that comes first. */
   runToNext(time = Number.POSITIVE_INFINITY): void {
-    if (this.#events[0] && this.#events[0].time <= time) this.#next();
-    else if (time < Number.POSITIVE_INFINITY) this.now = time;
-    else throw new Error("nothing will ever happen");
-  }
-
-  #next(): void {
-    const { time, act } = this.#events.shift()!;
-    this.now = Math.max(this.now, time);
-    act();
+    if (!this.happen(time)) this.passTo(time);
   }
 }

@@ -2,6 +2,7 @@
  * The real drafter with an oracle for a source, the real scheduler, and a network between them, on a virtual clock:
  * what `npm run bench -- rtt` measures, without anything that this machine does beside it.
  */
+
 import { PortfolioDrafter } from "../../edge/drafting/drafter.ts";
 import type { Hint } from "../../edge/link/link.ts";
 import type { TokensFrame } from "../../gpu-service/protocol/frames.ts";
@@ -9,6 +10,7 @@ import { CostTable } from "../../gpu-service/verify/scheduler/cost.ts";
 import { Scheduler } from "../../gpu-service/verify/scheduler/scheduler.ts";
 import { drawVerdicts, OracleSource } from "../../infra/bench/paced/oracle.ts";
 import { pacedAs7B } from "../../infra/bench/paced/regime.ts";
+import { Agenda } from "./agenda.ts";
 import { PacedTarget, scriptedId } from "./paced-target.ts";
 import { startFrame } from "./sequences.ts";
 
@@ -117,16 +119,7 @@ export async function wholeMean(settings: Whole, seeds: number): Promise<WholeRe
 }
 
 /** A virtual clock under promises: whatever an event wakes runs before time goes on. */
-class Clock {
-  now = 0;
-  #events: { time: number; act: () => void }[] = [];
-
-  at(time: number, act: () => void): void {
-    let i = this.#events.length;
-    while (i > 0 && this.#events[i - 1]!.time > time) i--;
-    this.#events.splice(i, 0, { time, act });
-  }
-
+class Clock extends Agenda {
   sleep(ms: number): Promise<void> {
     return new Promise((resolve) => this.at(this.now + ms, resolve));
   }
@@ -136,20 +129,12 @@ class Clock {
   }
 
   async runUntil(time: number): Promise<void> {
-    while (this.#events[0] && this.#events[0].time <= time) await this.#next();
-    this.now = time;
+    while (this.happen(time)) await this.settle();
+    this.passTo(time);
   }
 
   async runToNext(time = Number.POSITIVE_INFINITY): Promise<void> {
-    if (this.#events[0] && this.#events[0].time <= time) await this.#next();
-    else if (time < Number.POSITIVE_INFINITY) this.now = time;
-    else throw new Error("nothing will ever happen");
-  }
-
-  async #next(): Promise<void> {
-    const { time, act } = this.#events.shift()!;
-    this.now = Math.max(this.now, time);
-    act();
-    await this.settle();
+    if (this.happen(time)) await this.settle();
+    else this.passTo(time);
   }
 }

@@ -6,7 +6,7 @@
  * believed of them, a place by its grade.
  */
 import type { HintSource } from "../../gpu-service/protocol/frames.ts";
-import { GRADES } from "./source.ts";
+import { classOf, GRADES } from "./source.ts";
 
 /** Whether a count is of a source's guesses, or of its second choices where the first were refused. */
 export type Rank = "first" | "second";
@@ -51,7 +51,7 @@ export class Controller {
   chance(source: HintSource, grade: number, place = 0, rank: Rank = "first"): number {
     const record = this.#record(source, rank);
     const byGrade = this.#gradeChance(record, source, clamp(grade), rank);
-    const { right, all } = record.places[clamp(grade)]![placeClass(place)]!;
+    const { right, all } = record.places[clamp(grade)]![classOf(PLACE_CLASSES, place)]!;
     return (right + PLACE_WEIGHT * byGrade) / (all + PLACE_WEIGHT);
   }
 
@@ -66,7 +66,7 @@ export class Controller {
     record.whole.expected += prior;
     if (cameTrue) record.whole.right++;
     note(record.grades[clamp(grade)]!, cameTrue);
-    note(record.places[clamp(grade)]![placeClass(place)]!, cameTrue);
+    note(record.places[clamp(grade)]![classOf(PLACE_CLASSES, place)]!, cameTrue);
   }
 
   /** Whether a source is asked for the text that ends at `position`. */
@@ -112,7 +112,6 @@ export class Controller {
 }
 
 const clamp = (grade: number): number => Math.max(0, Math.min(GRADES - 1, grade));
-const placeClass = (place: number): number => PLACE_CLASSES.filter((least) => place >= least).length;
 const priorOf = (source: HintSource, grade: number, rank: Rank): number =>
   rank === "second" ? SECOND_PRIORS[grade]! : (PRIORS[source]?.[grade] ?? 0.5);
 

@@ -4,7 +4,8 @@
  * An index holds every place where a sequence of three ids ended; the place whose past agrees longest with the
  * text's end wins, the newest one among equals. No model, no memory beyond one request.
  */
-import type { DraftSource, Guess } from "./source.ts";
+import { agreement } from "./agreement.ts";
+import { classOf, type DraftSource, type Guess } from "./source.ts";
 
 /** Shorter agreements foretell too little to be worth a row of the target. */
 const LEAST_MATCH = 3;
@@ -30,7 +31,7 @@ export class Lookup implements DraftSource {
     const found = this.#goOn(text) ?? this.#find(text);
     if (!found) return null;
     this.#followed = { from: found.from + 1, length: found.length + 1, at: text.length + 1 };
-    return { id: text[found.from]!, grade: gradeOf(found.length) };
+    return { id: text[found.from]!, grade: classOf(GRADE_LENGTHS, found.length) };
   }
 
   close(): void {
@@ -64,7 +65,7 @@ export class Lookup implements DraftSource {
       const from = places[i]!;
       if (from >= text.length) continue;
       tried++;
-      const length = agreement(text, from);
+      const length = agreement(text, from, text, text.length, LONGEST_MATCH);
       if (length >= LEAST_MATCH && length > (best?.length ?? 0)) best = { from, length };
     }
     return best;
@@ -73,17 +74,3 @@ export class Lookup implements DraftSource {
 
 const keyAt = (text: readonly number[], end: number): string =>
   `${text[end - 3]},${text[end - 2]},${text[end - 1]}`;
-
-/** How many ids before `from` equal those at the text's end. */
-function agreement(text: readonly number[], from: number): number {
-  let length = 0;
-  while (
-    length < LONGEST_MATCH &&
-    length < from &&
-    text[from - 1 - length] === text[text.length - 1 - length]
-  )
-    length++;
-  return length;
-}
-
-const gradeOf = (length: number): number => GRADE_LENGTHS.filter((least) => length >= least).length;

@@ -7,7 +7,7 @@
 import type { DraftEngine } from "./model/engine.ts";
 import type { DraftToken } from "./model/pass.ts";
 import type { Sequence } from "./model/sequence.ts";
-import type { DraftSource, Guess } from "./source.ts";
+import { classOf, type DraftSource, type Guess } from "./source.ts";
 
 /** The draft's own probability of its guess from which the guess has grade 1, 2, and so on. */
 const GRADE_PROBABILITIES = [0.2, 0.4, 0.6, 0.8, 0.95] as const;
@@ -97,6 +97,3 @@ function guessOf({ id, probability, runnerUp }: DraftToken): Guess {
   const second = classOf(SECOND_PROBABILITIES, runnerUp.probability / Math.max(1e-6, 1 - probability));
   return { id, grade, runnerUp: { id: runnerUp.id, grade: second } };
 }
-
-const classOf = (bounds: readonly number[], value: number): number =>
-  bounds.filter((least) => value >= least).length;

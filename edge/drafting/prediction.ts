@@ -5,7 +5,8 @@
  * looked for near the edit: the one whose past agrees longest with the text's end, the nearest one among equals. One id
  * may be enough, because an edit is short beside the rest: the controller learns what how much agreement is worth.
  */
-import type { DraftSource, Guess } from "./source.ts";
+import { agreement } from "./agreement.ts";
+import { classOf, type DraftSource, type Guess } from "./source.ts";
 
 /** Places looked at before and after an edit. */
 const REACH_BACK = 16;
@@ -46,7 +47,7 @@ export class Prediction implements DraftSource {
     while (alignment.at < text.length) this.#advance(alignment, text);
     this.#drafted = alignment;
     const id = this.#predicted[alignment.place];
-    return id === undefined ? null : { id, grade: gradeOf(alignment.agreed) };
+    return id === undefined ? null : { id, grade: classOf(GRADE_LENGTHS, alignment.agreed) };
   }
 
   close(): void {}
@@ -86,13 +87,9 @@ export class Prediction implements DraftSource {
   }
 
   #consider(place: number, alignment: Alignment, text: readonly number[], end: number): void {
-    let length = 0;
-    const most = Math.min(LONGEST_MATCH, place, end);
-    while (length < most && this.#predicted[place - 1 - length] === text[end - 1 - length]) length++;
+    const length = agreement(this.#predicted, place, text, end, LONGEST_MATCH);
     if (length <= alignment.agreed) return;
     alignment.place = place;
     alignment.agreed = length;
   }
 }
-
-const gradeOf = (length: number): number => GRADE_LENGTHS.filter((least) => length >= least).length;

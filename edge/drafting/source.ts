@@ -7,6 +7,10 @@ export type Ranked = { id: number; grade: number };
 /** `runnerUp`: the source's second choice; its grade is for "right, given that the first is refused". */
 export type Guess = Ranked & { runnerUp?: Ranked };
 
+/** Class of `value` among those that begin at the rising `bounds`; 0 below the first. */
+export const classOf = (bounds: readonly number[], value: number): number =>
+  bounds.filter((least) => value >= least).length;
+
 export interface DraftSource {
   readonly name: HintSource;
   /** Begins whatever can be done before the verifier has answered. */

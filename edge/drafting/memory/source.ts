@@ -1,5 +1,5 @@
 /** Drafts from what the verifier confirmed for the same owner earlier: the text that agrees longest is followed. */
-import type { DraftSource, Guess } from "../source.ts";
+import { classOf, type DraftSource, type Guess } from "../source.ts";
 import type { MemoryStore, Place } from "./store.ts";
 
 /** Agreement length from which a guess has grade 1, 2, and so on. */
@@ -22,7 +22,7 @@ export class MemorySource implements DraftSource {
     const id = place && this.#store.idAt(place);
     if (!place || id === undefined) return null;
     this.#followed = { ...place, length: text.length };
-    return { id, grade: GRADE_LENGTHS.filter((least) => place.agreed >= least).length };
+    return { id, grade: classOf(GRADE_LENGTHS, place.agreed) };
   }
 
   close(): void {}

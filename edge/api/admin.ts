@@ -3,7 +3,8 @@ import { Hono, type MiddlewareHandler } from "hono";
 import { z } from "zod";
 import { channelRoutes } from "../releases/channel-routes.ts";
 import type { AppEnv } from "./context.ts";
-import { notFound, schemaError, unauthorized } from "./errors.ts";
+import { notFound, unauthorized } from "./errors.ts";
+import { schemaError } from "./read.ts";
 
 const newKey = z.strictObject({ name: z.string().min(1).max(200) });
 

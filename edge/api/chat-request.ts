@@ -4,12 +4,13 @@ import { MAX_LOGPROBS, MAX_PROMPT_IDS } from "../../gpu-service/protocol/frames.
 import type { ChatMessage } from "../text/chat-template.ts";
 import type { TargetText } from "../text/target-text.ts";
 import { encodePrompt } from "./encode.ts";
-import { invalidRequest, schemaError } from "./errors.ts";
-import { commonFields, readRequest } from "./fields.ts";
+import { invalidRequest } from "./errors.ts";
+import { commonFields } from "./fields.ts";
+import { readRequest } from "./read.ts";
 
 const MAX_MESSAGES = 1024;
 
-const textPart = z.object({
+const textPart = z.strictObject({
   type: z.literal("text", { error: "only text parts are supported" }),
   text: z.string(),
 });
@@ -25,7 +26,7 @@ const message = z.strictObject({
   refusal: z.null().optional(),
 });
 
-const schema = z.object({
+export const chatSchema = z.strictObject({
   ...commonFields,
   messages: z.array(message).min(1).max(MAX_MESSAGES),
   max_tokens: z.int().min(1).max(MAX_PROMPT_IDS).nullish(),
@@ -33,10 +34,10 @@ const schema = z.object({
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(MAX_LOGPROBS).nullish(),
 });
-export type ChatRequest = z.infer<typeof schema>;
+export type ChatRequest = z.output<typeof chatSchema>;
 
 export function readChatRequest(body: unknown): ChatRequest {
-  const request = readRequest(body, schema, schemaError);
+  const request = readRequest(body, chatSchema);
   if (request.top_logprobs != null && !request.logprobs) {
     throw invalidRequest("top_logprobs is only allowed with logprobs: true", "top_logprobs");
   }

@@ -5,30 +5,34 @@ import type { Shape } from "./shape.ts";
 
 type Tokens = Pick<TargetText, "bytesOf" | "nameOf">;
 
-export function chatShape(text: Tokens, withLogprobs: boolean): Shape {
+export function chatShape(text: Tokens, showsTokens: boolean): Shape {
   const logprobs = (tokens: readonly CommittedToken[]) =>
-    withLogprobs ? { content: tokens.map((token) => chatLogprob(token, text)), refusal: null } : null;
-  const delta = (delta: object, tokens: readonly CommittedToken[], finish_reason: FinishReason | null) => ({
-    index: 0,
-    delta,
-    logprobs: logprobs(tokens),
-    finish_reason,
-  });
+    showsTokens ? { content: shown(tokens).map((token) => chatLogprob(token, text)), refusal: null } : null;
+  const choice = (
+    index: number,
+    delta: object,
+    tokens: readonly CommittedToken[],
+    finish_reason: FinishReason | null,
+  ) => ({ index, delta, logprobs: logprobs(tokens), finish_reason });
   return {
     idPrefix: "chatcmpl-",
     wholeObject: "chat.completion",
     chunkObject: "chat.completion.chunk",
-    opening: () => delta({ role: "assistant", content: "", refusal: null }, [], null),
-    chunk: ({ text, tokens }) => delta({ content: text }, tokens, null),
-    closing: (reason) => delta({}, [], reason),
-    whole: ({ text, tokens }, finish_reason) => ({
-      index: 0,
+    showsTokens,
+    opening: (index) => choice(index, { role: "assistant", content: "", refusal: null }, [], null),
+    chunk: (index, { text, tokens }) => choice(index, { content: text }, tokens, null),
+    closing: (index, reason) => choice(index, {}, [], reason),
+    whole: (index, { text, tokens }, finish_reason) => ({
+      index,
       message: { role: "assistant", content: text, refusal: null },
       logprobs: logprobs(tokens),
       finish_reason,
     }),
   };
 }
+
+/** The token that ends the turn is no part of the message. */
+const shown = (tokens: readonly CommittedToken[]) => tokens.filter(({ isEnd }) => !isEnd);
 
 function chatLogprob({ id, logprob }: CommittedToken, { bytesOf, nameOf }: Tokens) {
   const entry = (tokenId: number, value: number) => {

@@ -1,61 +1,67 @@
-/** `POST /v1/completions`: from the body to what a completion needs. */
+/** `POST /v1/completions`: what its body may be. */
 import { z } from "zod";
 import { MAX_LOGPROBS, MAX_PROMPT_IDS } from "../../gpu-service/protocol/frames.ts";
-import type { TargetText } from "../text/target-text.ts";
-import { encodePrompt } from "./encode.ts";
-import { invalidRequest, schemaError } from "./errors.ts";
-import { commonFields, readRequest } from "./fields.ts";
+import { invalidRequest } from "./errors.ts";
+import { commonFields } from "./fields.ts";
+import { readRequest } from "./read.ts";
 
 /** OpenAI's default for this endpoint. */
 const DEFAULT_MAX_TOKENS = 16;
+/** Sequences of one request: prompts times candidates. */
+const MAX_SEQUENCES = 256;
+const MAX_BEST_OF = 20;
 
 const ids = z.array(z.int().min(0)).min(1).max(MAX_PROMPT_IDS);
-const schema = z.object({
+const prompt = z.union(
+  [z.string(), ids, z.array(z.string()).min(1).max(MAX_SEQUENCES), z.array(ids).min(1).max(MAX_SEQUENCES)],
+  { error: "must be a string, a list of token ids, or a list of either" },
+);
+
+export const completionSchema = z.strictObject({
   ...commonFields,
-  prompt: z.union([z.string(), ids, z.array(z.string()).min(1), z.array(ids).min(1)], {
-    error: "must be a string, a list of token ids, or a list with one of them",
-  }),
+  prompt,
+  suffix: z.string().nullish(),
   max_tokens: z.int().min(0).max(MAX_PROMPT_IDS).nullish(),
   logprobs: z.int().min(0).max(MAX_LOGPROBS).nullish(),
+  echo: z.boolean().nullish(),
+  best_of: z.int().min(1).max(MAX_BEST_OF).nullish(),
 });
-export type CompletionRequest = z.infer<typeof schema>;
+export type CompletionRequest = z.output<typeof completionSchema>;
+export type Prompt = string | readonly number[];
 
-export const readCompletionRequest = (body: unknown): CompletionRequest =>
-  readRequest(body, schema, schemaError);
-
-/** The prompt's ids. Throws an ApiError for a prompt that this service or this target cannot take. */
-export function promptIds({ prompt }: CompletionRequest, text: TargetText): number[] {
-  if (typeof prompt === "string") return nonEmpty(encodePrompt(prompt, true, text, "prompt"), text);
-  if (isIds(prompt)) return inVocabulary(prompt, text);
-  if (prompt.length > 1) {
+/** Throws an ApiError that names the field at fault. */
+export function readCompletionRequest(body: unknown): CompletionRequest {
+  const request = readRequest(body, completionSchema);
+  const { best_of, echo, suffix, stream } = request;
+  const n = request.n ?? 1;
+  if (best_of != null && best_of < n) throw invalidRequest("best_of: must not be below n", "best_of");
+  if (best_of != null && best_of > n && stream) {
     throw invalidRequest(
-      "prompt: only one prompt per request is supported",
-      "prompt",
-      "unsupported_parameter",
+      "best_of: which is best is known only at the end, so it cannot be streamed",
+      "best_of",
     );
   }
-  const [only] = prompt;
-  return typeof only === "string"
-    ? nonEmpty(encodePrompt(only, true, text, "prompt"), text)
-    : inVocabulary(only!, text);
+  if (echo && suffix) throw invalidRequest("echo: cannot be combined with suffix", "echo");
+  const sequences = promptsOf(request).length * candidatesOf(request);
+  if (sequences > MAX_SEQUENCES) {
+    const message = `prompt: ${sequences} sequences (prompts times choices) are more than ${MAX_SEQUENCES}`;
+    throw invalidRequest(message, "prompt");
+  }
+  return request;
 }
+
+/** The four forms of `prompt` as one. */
+export function promptsOf({ prompt }: CompletionRequest): readonly Prompt[] {
+  if (typeof prompt === "string") return [prompt];
+  return isIds(prompt) ? [prompt] : prompt;
+}
+
+/** How many completions of a prompt are made. */
+export const candidatesOf = ({ n, best_of }: CompletionRequest): number => best_of ?? n ?? 1;
 
 export const maxTokensOf = (request: CompletionRequest, room: number): number =>
   request.max_tokens ?? Math.min(DEFAULT_MAX_TOKENS, room);
 
 function isIds(prompt: readonly unknown[]): prompt is number[] {
   return typeof prompt[0] === "number";
-}
-
-/** An empty prompt still has the token that begins a text, where the target has one. */
-function nonEmpty(prompt: number[], { manifest }: TargetText): number[] {
-  if (prompt.length > 0) return prompt;
-  if (manifest.bos_id !== null) return [manifest.bos_id];
-  throw invalidRequest("prompt: must not be empty", "prompt");
-}
-
-function inVocabulary(prompt: number[], { manifest }: TargetText): number[] {
-  const stranger = prompt.find((id) => id >= manifest.vocab_size);
-  if (stranger === undefined) return prompt;
-  throw invalidRequest(`prompt: token id ${stranger} is not below ${manifest.vocab_size}`, "prompt");
 }

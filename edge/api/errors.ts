@@ -1,5 +1,4 @@
 /** Errors in OpenAI's shape. Everything that can go wrong with a completion is mapped to HTTP here. */
-import type { z } from "zod";
 import type { Failure } from "../completion/failure.ts";
 
 type ErrorBody = { error: { message: string; type: string; param: string | null; code: string | null } };
@@ -66,15 +65,4 @@ function verifierError({ code, message }: Extract<Failure, { kind: "verifier" }>
     default:
       return unavailable(`The verifier refused: ${message}`, `verifier_${code}`);
   }
-}
-
-/** The first thing that a schema found wrong, with the field's name as the SDKs write it: `messages[0].content`. */
-export function schemaError(error: z.ZodError): ApiError {
-  const issue = error.issues[0];
-  const path = (issue?.path ?? []).reduce<string>(
-    (name, key) =>
-      typeof key === "number" ? `${name}[${key}]` : name ? `${name}.${String(key)}` : String(key),
-    "",
-  );
-  return invalidRequest(`${path || "body"}: ${issue?.message ?? "invalid"}`, path || null);
 }

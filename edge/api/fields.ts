@@ -1,10 +1,13 @@
-/** What both completion endpoints have in common: sampling fields, and which other fields are refused or ignored. */
+/** What both completion endpoints have in common, and the settings of the sampling that it comes to. */
 import { z } from "zod";
 import { MAX_LOGIT_BIAS, type Sampling } from "../../gpu-service/protocol/frames.ts";
-import { type ApiError, invalidRequest } from "./errors.ts";
+import { invalidRequest } from "./errors.ts";
 import { predictionField } from "./prediction.ts";
+import { ignoredFields, neutralFields } from "./tolerated.ts";
 
 const MAX_STOPS = 16;
+/** Choices of one prompt. */
+const MAX_N = 128;
 const MAX_STOP_CHARACTERS = 1024;
 
 const stopString = z.string().min(1, "a stop string must not be empty").max(MAX_STOP_CHARACTERS);
@@ -33,9 +36,14 @@ export const commonFields = {
   stop: z.union([stopString.transform((s) => [s]), z.array(stopString).max(MAX_STOPS)]).nullish(),
   prediction: predictionField,
   stream: z.boolean().nullish(),
-  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
+  n: z.int().min(1).max(MAX_N).nullish(),
+  stream_options: z
+    .strictObject({ include_usage: z.boolean().nullish(), include_obfuscation: z.boolean().nullish() })
+    .nullish(),
+  ...ignoredFields,
+  ...neutralFields,
 };
-export type CommonRequest = z.infer<z.ZodObject<typeof commonFields>>;
+export type CommonRequest = z.output<z.ZodObject<typeof commonFields>>;
 
 /** Without a seed a request gets this random one; it fits a JSON number, so that it can be sent back. */
 const randomSeed = (): bigint => {
@@ -43,6 +51,7 @@ const randomSeed = (): bigint => {
   return (BigInt(high! & 0x1f_ffff) << 32n) | BigInt(low!);
 };
 
+/** Of a request's first choice; `samplingOfChoice` gives the others'. */
 export function samplingOf(request: CommonRequest): Sampling {
   const seed = request.seed == null ? randomSeed() : BigInt.asUintN(64, BigInt(request.seed));
   const bias = Object.entries(request.logit_bias ?? {});
@@ -61,65 +70,8 @@ export function samplingOf(request: CommonRequest): Sampling {
   };
 }
 
-/** Fields that change nothing about the text of this service, so they may be ignored. */
-const IGNORED = new Set([
-  "user",
-  "metadata",
-  "store",
-  "service_tier",
-  "safety_identifier",
-  "prompt_cache_key",
-  "prompt_cache_retention",
-]);
-
-/** Unsupported fields that would change the text, each with the values that ask for nothing. */
-const UNSUPPORTED: Record<string, (value: unknown) => boolean> = {
-  n: (v) => v === 1,
-  best_of: (v) => v === 1,
-  echo: (v) => v === false,
-  suffix: (v) => v === "",
-  tools: isEmptyList,
-  functions: isEmptyList,
-  tool_choice: (v) => v === "none" || v === "auto",
-  function_call: (v) => v === "none" || v === "auto",
-  parallel_tool_calls: (v) => typeof v === "boolean",
-  response_format: (v) => typeof v === "object" && (v as { type?: unknown }).type === "text",
-  modalities: (v) => Array.isArray(v) && v.every((kind) => kind === "text"),
-};
-
-function isEmptyList(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 0;
-}
-
-/** The first field that would change the text and is not supported; nothing is accepted and dropped in silence. */
-export function unsupportedField(body: object, known: ReadonlySet<string>): ApiError | undefined {
-  for (const [field, value] of Object.entries(body)) {
-    if (known.has(field) || IGNORED.has(field) || value === null) continue;
-    const asksForNothing = Object.hasOwn(UNSUPPORTED, field) ? UNSUPPORTED[field] : undefined;
-    if (asksForNothing?.(value)) continue;
-    return asksForNothing
-      ? invalidRequest(`${field}: this value is not supported`, field, "unsupported_parameter")
-      : invalidRequest(`Unrecognized request argument supplied: ${field}`, field, "unknown_parameter");
-  }
-  return undefined;
-}
-
-/** Checks a parsed JSON body against a schema and the rules above. Throws an ApiError. */
-export function readRequest<Shape extends z.ZodRawShape>(
-  body: unknown,
-  schema: z.ZodObject<Shape>,
-  toError: (error: z.ZodError) => ApiError,
-): z.infer<z.ZodObject<Shape>> {
-  if (typeof body !== "object" || body === null || Array.isArray(body)) {
-    throw invalidRequest("The body must be a JSON object.");
-  }
-  const unsupported = unsupportedField(body, new Set(Object.keys(schema.shape)));
-  if (unsupported) throw unsupported;
-  const result = schema.safeParse(body);
-  if (!result.success) throw toError(result.error);
-  const { stream, stream_options } = result.data as unknown as CommonRequest;
-  if (stream_options && !stream) {
-    throw invalidRequest("stream_options is only allowed with stream: true", "stream_options");
-  }
-  return result.data;
-}
+/** The choice of number `k` is drawn with the seed that lies `k` behind the request's. */
+export const samplingOfChoice = (sampling: Sampling, k: number): Sampling =>
+  k === 0
+    ? sampling
+    : { ...sampling, seed: BigInt.asUintN(64, BigInt(sampling.seed) + BigInt(k)).toString() };

@@ -3,15 +3,17 @@ import type { CommittedToken, FinishReason } from "../completion/commit.ts";
 
 export type Piece = { text: string; tokens: readonly CommittedToken[] };
 
-/** Builds one `choices` entry (n is 1). `logprobs`: whether the request asked for them. */
+/** Builds `choices` entries; `index`: the choice's number in the answer. */
 export interface Shape {
   readonly idPrefix: string;
   readonly wholeObject: string;
   readonly chunkObject: string;
-  /** What a stream begins with before any text, if anything. */
-  opening(): object | undefined;
-  chunk(piece: Piece): object;
-  /** The last chunk: no text, why it ended. */
-  closing(reason: FinishReason): object;
-  whole(piece: Piece, reason: FinishReason): object;
+  /** A piece without text is shown too: its tokens' log probabilities were asked for. */
+  readonly showsTokens: boolean;
+  /** What a choice's stream begins with before any text, if anything. */
+  opening(index: number): object | undefined;
+  chunk(index: number, piece: Piece): object;
+  /** The last chunk of a choice: no text, why it ended. */
+  closing(index: number, reason: FinishReason): object;
+  whole(index: number, piece: Piece, reason: FinishReason): object;
 }

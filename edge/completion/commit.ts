@@ -14,7 +14,10 @@ export type CommittedToken = {
   id: number;
   /** Where its text begins in the completion, in UTF-16 units. */
   offset: number;
-  logprob: LogprobEntry | undefined;
+  /** Null where there can be none: for the first token of all. */
+  logprob: LogprobEntry | null | undefined;
+  /** It ends the text and is no part of it. */
+  isEnd?: boolean;
 };
 /** A stretch of text whose tokens come from the same source; null: the target's own. */
 export type Delta = { text: string; tokens: CommittedToken[]; source: HintSource | null; count: number };
@@ -69,7 +72,8 @@ export class Committer {
     const piece = isEnd ? "" : this.#detokenizer.push(id);
     const offset = this.#made;
     this.#made += piece.length;
-    if (!isEnd) this.#pending.push({ token: { id, offset, logprob }, end: this.#made });
+    const token: CommittedToken = { id, offset, logprob, ...(isEnd && { isEnd }) };
+    this.#pending.push({ token, end: this.#made });
     const { text, stopped } = this.#stops.push(piece);
     this.#deliver(text, delta);
     if (stopped) return this.#stopAtString(delta);

@@ -12,6 +12,8 @@ export type CompletionJob = {
   maxTokens: number;
   stops: readonly string[];
   logprobs: number | undefined;
+  /** The prompt's own tokens are scored too, with so many likeliest ones at each position. */
+  promptLogprobs?: number;
   tenant: string;
   /** The client sent a prediction: usage tells what came of it. */
   hasPrediction?: boolean;
@@ -51,7 +53,7 @@ export type CompletionEvent =
 
 /** What a replica is asked for. `confirmed`: output ids that another one confirmed already, under its `numerics`. */
 export function sequenceRequest(
-  { text, prompt, sampling, maxTokens, logprobs, tenant, release }: CompletionJob,
+  { text, prompt, sampling, maxTokens, logprobs, promptLogprobs, tenant, release }: CompletionJob,
   so: { confirmed: readonly number[]; numerics: string | undefined; drafts: boolean },
 ): SequenceRequest {
   const resuming = so.confirmed.length > 0;
@@ -65,6 +67,7 @@ export function sequenceRequest(
     max_tokens: maxTokens,
     stop_ids: text.manifest.eos_ids,
     ...(logprobs !== undefined && { logprobs }),
+    ...(promptLogprobs !== undefined && !resuming && { prompt_logprobs: promptLogprobs }),
     drafts: so.drafts,
     tenant,
     ...(release !== undefined && { release }),

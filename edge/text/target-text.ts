@@ -10,6 +10,7 @@ import {
   targetObjectKey,
 } from "../../gpu-service/protocol/manifest.ts";
 import { type ChatTemplate, chatTemplate } from "./chat-template.ts";
+import { findInfill, type Infill } from "./infill.ts";
 import { type TokenBytes, type TokenNames, tokenBytes, tokenNames } from "./token-bytes.ts";
 
 export type TargetText = {
@@ -23,6 +24,8 @@ export type TargetText = {
   readonly nameOf: TokenNames;
   /** Absent where the model has no chat form. */
   readonly chat: ChatTemplate | undefined;
+  /** Absent where the model cannot fill in a middle. */
+  readonly infill: Infill | undefined;
 };
 
 /** Where the assets come from: the bytes under a key, or null. `sha256`: the digest that they must have, if known. */
@@ -64,6 +67,7 @@ export function buildTargetText(
     bytesOf,
     nameOf: tokenNames(codec, bytesOf),
     chat: chat_template === null ? undefined : chatTemplate(chat_template, special ?? {}),
+    infill: findInfill(codec.get_added_tokens_decoder()),
   };
 }
 

@@ -21,6 +21,8 @@ export type Script = {
   breaks?: number;
   /** Numerics of the first replica that is opened, the next, and so on; "script" for those beyond. */
   numerics?: string[];
+  /** Of every output token of a sequence; -0.5 where absent. */
+  logprob?: (open: OpenFrame) => number;
   /** Positions at most, whatever the request's cap. */
   context?: number;
 };
@@ -144,7 +146,10 @@ class ScriptedSequence {
   }
 
   start(): void {
-    const { stream, prompt } = this.#open;
+    const { stream, prompt, prompt_logprobs } = this.#open;
+    const scored = prompt.map((id, i) =>
+      i === 0 ? null : { logprob: -1, top: [[id, -1] as [number, number]] },
+    );
     const limits = { hint_ids: 64, context: 512 };
     this.#send({
       type: "opened",
@@ -153,8 +158,10 @@ class ScriptedSequence {
       prompt_tokens: prompt.length,
       cached_tokens: 0,
       numerics: this.#numerics,
+      ...(prompt_logprobs !== undefined && { prompt_logprobs: scored }),
     });
-    this.#schedule();
+    if (this.#open.max_tokens === 0) this.finish("length");
+    else this.#schedule();
   }
 
   stop(): void {
@@ -197,6 +204,7 @@ class ScriptedSequence {
       if (!foretold || this.#isEnd(id)) break;
     }
     if (hinted) this.#count(hinted, accepted);
+    const logprob = this.#script.logprob?.(this.#open) ?? -0.5;
     this.#send({
       type: "tokens",
       stream: this.#open.stream,
@@ -205,7 +213,7 @@ class ScriptedSequence {
       accepted,
       ...(hinted && { source: hinted.source }),
       ...(this.#open.logprobs !== undefined && {
-        logprobs: ids.map((id) => ({ logprob: -0.5, top: [[id, -0.5] as [number, number]] })),
+        logprobs: ids.map((id) => ({ logprob, top: [[id, logprob] as [number, number]] })),
       }),
     });
     const last = ids.at(-1)!;

@@ -83,6 +83,14 @@ describe("committing", () => {
     }
   });
 
+  it("delivers the token that ends the text as one without text", () => {
+    const { tokens } = commitAll([frame([...encode("he"), END_ID, 7])]);
+    expect(tokens.map(({ id, offset, isEnd }) => [id, offset, isEnd])).toEqual([
+      [encode("he")[0], 0, undefined],
+      [END_ID, 2, true],
+    ]);
+  });
+
   it("shows the token in which a stop string begins only if some of its text is shown", () => {
     const shown = (stops: string[]) =>
       commitAll([frame(encode("hello"))], { stops }).tokens.map(({ offset }) => offset);

@@ -1,14 +1,23 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { Answer } from "../../edge/api/answer.ts";
+import { choiceEvents } from "../../edge/api/choices.ts";
 import { completionShape } from "../../edge/api/completion-shape.ts";
-import { type Answer, respondStream } from "../../edge/api/respond.ts";
+import { respondStream as respond } from "../../edge/api/respond.ts";
 import type { CompletionEvent } from "../../edge/completion/job.ts";
 
 const answer: Answer = {
   shape: completionShape(String, false),
   model: "m",
+  choices: { perPrompt: 1, kept: 1 },
   includeUsage: false,
   details: undefined,
 };
+const respondStream = (events: AsyncGenerator<CompletionEvent, void>, answer: Answer, abort: () => void) =>
+  respond(
+    choiceEvents([() => events], () => {}),
+    answer,
+    abort,
+  );
 const opened = { type: "opened", opened: {} } as CompletionEvent;
 const delta = (text: string): CompletionEvent => ({
   type: "delta",

@@ -26,14 +26,20 @@ afterEach(() => {
 
 /** Field, value, and the `param` that the refusal must name. */
 const REFUSED: [string, unknown, string?][] = [
-  ["n", 2],
-  ["best_of", 2],
-  ["echo", true],
+  ["n", 0],
+  ["n", 129],
+  ["best_of", 21],
   ["suffix", "after"],
   ["tools", [{ type: "function" }]],
   ["tool_choice", "required"],
   ["response_format", { type: "json_object" }],
+  ["response_format", { type: "json_schema", json_schema: { name: "x", schema: {} } }],
+  ["functions", [{ name: "f" }]],
+  ["function_call", { name: "f" }],
   ["modalities", ["audio"]],
+  ["audio", { voice: "a" }],
+  ["reasoning_effort", "high"],
+  ["web_search_options", {}],
   ["repetition_penalty", 1.1],
   ["no_such_field", 1],
   ["__proto__x", 1],
@@ -52,6 +58,7 @@ const REFUSED: [string, unknown, string?][] = [
   ["stop", "", "stop"],
   ["stream", "yes"],
   ["stream_options", { include_usage: true }],
+  ["stream_options", { include_usage: true, other: 1 }, "stream_options.other"],
 ];
 const IGNORED: [string, unknown][] = [
   ["user", "someone"],
@@ -59,8 +66,8 @@ const IGNORED: [string, unknown][] = [
   ["store", true],
   ["n", 1],
   ["n", null],
-  ["echo", false],
   ["tools", []],
+  ["modalities", ["text"]],
   ["tool_choice", "none"],
   ["response_format", { type: "text" }],
   ["temperature", null],
@@ -101,7 +108,19 @@ describe("requests that are refused before anything runs", () => {
       400,
       { param: "prompt" },
     ],
-    ["two prompts", () => completion({ prompt: ["a", "b"] }), 400, { param: "prompt" }],
+    ["prompts of two kinds", () => completion({ prompt: ["a", [1]] }), 400, { param: "prompt" }],
+    ["a list of no prompts", () => completion({ prompt: [] }), 400, { param: "prompt" }],
+    [
+      "too many sequences",
+      () => completion({ prompt: Array(100).fill("a"), n: 3 }),
+      400,
+      { param: "prompt" },
+    ],
+    ["one bad prompt of two", () => completion({ prompt: [[1], [VOCABULARY]] }), 400, { param: "prompt" }],
+    ["best_of below n", () => completion({ n: 3, best_of: 2 }), 400, { param: "best_of" }],
+    ["best_of in a stream", () => completion({ best_of: 2, stream: true }), 400, { param: "best_of" }],
+    ["echo around a middle", () => completion({ echo: true, suffix: "x" }), 400, { param: "echo" }],
+    ["echo of a chat", () => chat({ echo: false }), 400, { param: "echo", code: "unknown_parameter" }],
     ["ids beyond the vocabulary", () => completion({ prompt: [VOCABULARY] }), 400, { param: "prompt" }],
     [
       "a text that could not fit the context however it is cut",
@@ -133,7 +152,16 @@ describe("requests that are refused before anything runs", () => {
       "tool calls",
       () => chat({ messages: [{ role: "user", content: "x", tool_calls: [] }] }),
       400,
-      { param: "messages[0]" },
+      { param: "messages[0].tool_calls" },
+    ],
+    [
+      "an image",
+      () =>
+        chat({
+          messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "data:," } }] }],
+        }),
+      400,
+      { param: "messages[0].content", message: expect.stringContaining("text parts") },
     ],
     [
       "messages that the template refuses",

@@ -73,6 +73,7 @@ function jobOf({ target, prompt, maxTokens, seed, temperature }: SessionSettings
       bytesOf: () => LETTER,
       nameOf: (id) => String(id),
       chat: undefined,
+      infill: undefined,
     },
     ...{ prompt, sampling, maxTokens, stops: [], logprobs: undefined, tenant: "bench", release: undefined },
     ...{ wantsReport: true, signal: new AbortController().signal },

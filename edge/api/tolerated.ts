@@ -1,0 +1,40 @@
+/**
+ * Fields of OpenAI's API that need nothing of this service: some change nothing about the text and are ignored, the
+ * others would change it and are taken only with a value that asks for nothing. Whatever is not listed is refused.
+ */
+import { z } from "zod";
+
+const ignored = z
+  .unknown()
+  .optional()
+  .meta({ description: "Ignored: it changes nothing about the text of this service." });
+
+export const ignoredFields = {
+  user: ignored,
+  metadata: ignored,
+  store: ignored,
+  service_tier: ignored,
+  safety_identifier: ignored,
+  prompt_cache_key: ignored,
+  prompt_cache_retention: ignored,
+};
+
+const emptyList = z.array(z.unknown()).max(0).nullish();
+const noChoice = z.enum(["none", "auto"]).nullish();
+const nothing = z.null().optional();
+
+export const neutralFields = {
+  tools: emptyList,
+  functions: emptyList,
+  tool_choice: noChoice,
+  function_call: noChoice,
+  parallel_tool_calls: z.boolean().nullish(),
+  response_format: z.strictObject({ type: z.literal("text") }).nullish(),
+  modalities: z.array(z.literal("text")).nullish(),
+  reasoning_effort: z.literal("none").nullish(),
+  audio: nothing,
+  verbosity: nothing,
+  web_search_options: nothing,
+};
+
+export const isNeutralField = (name: string): boolean => Object.hasOwn(neutralFields, name);

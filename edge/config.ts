@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { trustedKeySchema } from "../gpu-service/protocol/manifest.ts";
 import { fromBase64Url } from "../gpu-service/protocol/token.ts";
+import type { QuotaLedger } from "./accounts/quota.ts";
 import type { LinkObjects } from "./link/shared-link.ts";
 import type { ChannelStub } from "./releases/channel-client.ts";
 
@@ -11,6 +12,9 @@ export type Env = {
   DB: D1Database;
   CHANNELS: { getByName(target: string): ChannelStub };
   LINKS: LinkObjects;
+  QUOTAS: { getByName(key: string): QuotaLedger };
+  /** Absent: requests are not counted. */
+  REQUESTS?: RateLimit;
   [variable: string]: unknown;
 };
 

@@ -14,6 +14,7 @@ import { readStoredBytes } from "./releases/stored.ts";
 import { postRetrainingJob } from "./retraining/cron.ts";
 import { loadTargetText, type TargetText } from "./text/target-text.ts";
 
+export { QuotaObject } from "./accounts/quota-object.ts";
 export { LinkObject } from "./link/link-object.ts";
 export { Channel } from "./releases/channel.ts";
 
@@ -56,6 +57,9 @@ function servicesOf(c: Context<AppEnv>): Services {
   return {
     config,
     keys: new ApiKeys(env.DB, state.keyCache),
+    limitRate: async (key) => !env.REQUESTS || (await env.REQUESTS.limit({ key })).success,
+    ledger: (key) => env.QUOTAS.getByName(key),
+    keepAlive,
     text: () => {
       const text = textOf(state, env, keepAlive);
       const target = async (): Promise<TargetManifest> => (await text).manifest;

@@ -4,16 +4,16 @@
  * Look-ups are remembered in the isolate for at most 30 s, so a revoked key stops working within that time.
  */
 import { hex, sha256Hex } from "../../gpu-service/protocol/manifest.ts";
+import { type ApiKey, type KeyTerms, keyOfRow, rowOfTerms } from "./key-terms.ts";
 
 const CACHE_LIFETIME_MS = 30_000;
 const MAX_CACHED = 1_000;
 const KEY_PREFIX = "sk-outrider-";
 const SHOWN_CHARACTERS = KEY_PREFIX.length + 6;
 
-export type ApiKey = { id: string; prefix: string; name: string; created: string; revoked: string | null };
 export type NewApiKey = ApiKey & { key: string };
 
-type Cached = { tenant: string | null; until: number };
+type Cached = { key: ApiKey | null; until: number };
 
 export class ApiKeys {
   readonly #db: D1Database;
@@ -27,39 +27,35 @@ export class ApiKeys {
     this.#now = now;
   }
 
-  /** The id of a good key, which is its tenant; null for any other. */
-  async tenantOf(key: string): Promise<string | null> {
-    const hash = await hashOf(key);
-    const cached = this.#cache.get(hash);
-    if (cached && cached.until > this.#now()) return cached.tenant;
-    const query = this.#db.prepare("SELECT id FROM api_keys WHERE hash = ? AND revoked IS NULL").bind(hash);
-    const row = await query.first<{ id: string }>();
-    const tenant = row?.id ?? null;
-    this.#remember(hash, tenant);
-    return tenant;
+  /** What is known of a key that is good; null for any other. */
+  async find(key: string): Promise<ApiKey | null> {
+    const found = await this.#lookUp(await hashOf(key));
+    if (!found || found.revoked !== null) return null;
+    return found.expires !== null && Date.parse(found.expires) <= this.#now() ? null : found;
   }
 
-  async create(name: string): Promise<NewApiKey> {
+  async create(name: string, terms: KeyTerms): Promise<NewApiKey> {
     const key = KEY_PREFIX + hex(crypto.getRandomValues(new Uint8Array(24)));
-    const made = {
+    const row = {
       id: `key_${hex(crypto.getRandomValues(new Uint8Array(8)))}`,
       prefix: key.slice(0, SHOWN_CHARACTERS),
       name,
       created: new Date(this.#now()).toISOString(),
       revoked: null,
+      ...rowOfTerms(terms),
     };
+    const columns = { ...row, hash: await hashOf(key) };
+    const names = Object.keys(columns);
     await this.#db
-      .prepare("INSERT INTO api_keys (id, hash, prefix, name, created) VALUES (?, ?, ?, ?, ?)")
-      .bind(made.id, await hashOf(key), made.prefix, made.name, made.created)
+      .prepare(`INSERT INTO api_keys (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`)
+      .bind(...Object.values(columns))
       .run();
-    return { ...made, key };
+    return { ...keyOfRow(row), key };
   }
 
   async list(): Promise<ApiKey[]> {
-    const query = this.#db.prepare(
-      "SELECT id, prefix, name, created, revoked FROM api_keys ORDER BY created",
-    );
-    return (await query.all<ApiKey>()).results;
+    const { results } = await this.#db.prepare("SELECT * FROM api_keys ORDER BY created").all();
+    return results.map(keyOfRow);
   }
 
   /** False if there is no such key. Revoking twice keeps the first time. */
@@ -71,10 +67,15 @@ export class ApiKeys {
     return meta.changes > 0;
   }
 
-  #remember(hash: string, tenant: string | null): void {
+  async #lookUp(hash: string): Promise<ApiKey | null> {
+    const cached = this.#cache.get(hash);
+    if (cached && cached.until > this.#now()) return cached.key;
+    const row = await this.#db.prepare("SELECT * FROM api_keys WHERE hash = ?").bind(hash).first();
+    const key = row && keyOfRow(row);
     const oldest = this.#cache.keys().next();
     if (this.#cache.size >= MAX_CACHED && !oldest.done) this.#cache.delete(oldest.value);
-    this.#cache.set(hash, { tenant, until: this.#now() + CACHE_LIFETIME_MS });
+    this.#cache.set(hash, { key, until: this.#now() + CACHE_LIFETIME_MS });
+    return key;
   }
 }
 

@@ -1,20 +1,22 @@
 /** The operator's API: keys and channels, behind a secret of its own. Without the secret there is no such API. */
 import { Hono, type MiddlewareHandler } from "hono";
 import { z } from "zod";
+import { termsSchema } from "../accounts/key-terms.ts";
 import { channelRoutes } from "../releases/channel-routes.ts";
 import type { AppEnv } from "./context.ts";
 import { notFound, unauthorized } from "./errors.ts";
 import { schemaError } from "./read.ts";
 
-const newKey = z.strictObject({ name: z.string().min(1).max(200) });
+export const newKeySchema = termsSchema.extend({ name: z.string().min(1).max(200) });
 
 export function adminRoutes(): Hono<AppEnv> {
   const admin = new Hono<AppEnv>();
   admin.use(operatorOnly);
   admin.post("/keys", async (c) => {
-    const body = newKey.safeParse(await c.req.json().catch(() => undefined));
+    const body = newKeySchema.safeParse(await c.req.json().catch(() => undefined));
     if (!body.success) throw schemaError(body.error);
-    return c.json(await c.var.services.keys.create(body.data.name), 201);
+    const { name, ...terms } = body.data;
+    return c.json(await c.var.services.keys.create(name, terms), 201);
   });
   admin.get("/keys", async (c) => c.json({ data: await c.var.services.keys.list() }));
   admin.delete("/keys/:id", async (c) => {

@@ -2,9 +2,10 @@
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { adminRoutes } from "./admin.ts";
+import { authenticated } from "./authentication.ts";
 import { createChatCompletion, createCompletion } from "./completions.ts";
 import type { AppEnv, Services } from "./context.ts";
-import { ApiError, notFound, unauthorized } from "./errors.ts";
+import { ApiError, notFound } from "./errors.ts";
 import { getModel, listModels } from "./models.ts";
 
 const MAX_BODY_BYTES = 4 << 20;
@@ -18,7 +19,7 @@ export function createApp(servicesOf: (c: Context<AppEnv>) => Services): Hono<Ap
     c.set("services", servicesOf(c));
     await next();
   });
-  app.use("/v1/*", authenticated);
+  app.use("/v1/*", authenticated("completions"));
   app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
   app.post("/v1/completions", createCompletion);
   app.post("/v1/chat/completions", createChatCompletion);
@@ -38,15 +39,6 @@ const requestId: MiddlewareHandler<AppEnv> = async (c, next) => {
   );
   await next();
   c.header("x-request-id", c.var.requestId);
-};
-
-const authenticated: MiddlewareHandler<AppEnv> = async (c, next) => {
-  const key = /^Bearer (\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
-  if (!key) throw unauthorized("You did not provide an API key. Send it as: Authorization: Bearer YOUR_KEY");
-  const tenant = await c.var.services.keys.tenantOf(key);
-  if (!tenant) throw unauthorized("Incorrect API key provided.");
-  c.set("tenant", tenant);
-  await next();
 };
 
 function tooLarge(): never {

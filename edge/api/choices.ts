@@ -10,19 +10,25 @@ type Signal = { index: number; event: AnswerEvent; taken: () => void } | { ended
 /** So many of a request's sequences run at once: the verifier is others' too. */
 const AT_ONCE = 4;
 
-/**
- * `runs`: one per choice, called when its turn comes. What is not taken yet holds its choice back. `stop` ends those
- * that run when the events end, however they do.
- */
-export function choiceEvents(runs: readonly Run[], stop: () => void): ChoiceEvents {
-  return runs.length === 1 ? single(runs[0]!) : merged(runs, stop);
+/** Hears when the verifier has taken a choice, and once, however it comes, when there are no more events. */
+export type Watch = { taken(index: number): void; ended(): void };
+
+/** `runs`: one per choice, called when its turn comes. What is not taken yet holds its choice back. */
+export async function* choiceEvents(runs: readonly Run[], watch: Watch): ChoiceEvents {
+  const heard = (index: number, event: AnswerEvent): ChoiceEvent => {
+    if (event.type === "opened") watch.taken(index);
+    return { index, event };
+  };
+  try {
+    // Nearly every request has one choice, which need not go through a queue.
+    if (runs.length === 1) for await (const event of runs[0]!()) yield heard(0, event);
+    else for await (const { index, event } of merged(runs)) yield heard(index, event);
+  } finally {
+    watch.ended();
+  }
 }
 
-async function* single(run: Run): ChoiceEvents {
-  for await (const event of run()) yield { index: 0, event };
-}
-
-async function* merged(runs: readonly Run[], stop: () => void): ChoiceEvents {
+async function* merged(runs: readonly Run[]): ChoiceEvents {
   const queue = new Queue<Signal>();
   let begun = 0;
   const work = async () => {
@@ -40,18 +46,14 @@ async function* merged(runs: readonly Run[], stop: () => void): ChoiceEvents {
       (error) => queue.push({ ended: true, error }),
     );
   }
-  try {
-    while (working > 0) {
-      const signal = await queue.next();
-      if ("ended" in signal) {
-        if (signal.error !== undefined) throw signal.error;
-        working--;
-        continue;
-      }
-      yield { index: signal.index, event: signal.event };
-      signal.taken();
+  while (working > 0) {
+    const signal = await queue.next();
+    if ("ended" in signal) {
+      if (signal.error !== undefined) throw signal.error;
+      working--;
+      continue;
     }
-  } finally {
-    stop();
+    yield { index: signal.index, event: signal.event };
+    signal.taken();
   }
 }

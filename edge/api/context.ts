@@ -1,5 +1,7 @@
 /** What a request's handlers share: the services of the isolate, and who is asking. */
 import type { ApiKeys } from "../accounts/api-keys.ts";
+import type { ApiKey } from "../accounts/key-terms.ts";
+import type { QuotaLedger } from "../accounts/quota.ts";
 import type { Config } from "../config.ts";
 import type { Drafting, DraftingRequest } from "../drafting/drafting.ts";
 import type { Recall } from "../drafting/memory/memory.ts";
@@ -13,6 +15,12 @@ import type { TargetText } from "../text/target-text.ts";
 export type Services = {
   config: Config;
   keys: ApiKeys;
+  /** Whether a key may make one more request now. */
+  limitRate(key: string): Promise<boolean>;
+  /** The account that a key's tokens are counted on. */
+  ledger(key: string): QuotaLedger;
+  /** Lets work go on after the answer. */
+  keepAlive(work: Promise<unknown>): void;
   /** The target's text assets; looks after the draft release on the way, without waiting for it. */
   text(): Promise<TargetText>;
   /** The draft release that a request would begin with now. */
@@ -23,4 +31,4 @@ export type Services = {
   recall(request: { tenant: string; text: TargetText; prompt: readonly number[] }): Recall | undefined;
   channel(target: string): ChannelStub;
 };
-export type AppEnv = { Variables: { services: Services; tenant: string; requestId: string } };
+export type AppEnv = { Variables: { services: Services; key: ApiKey; tenant: string; requestId: string } };

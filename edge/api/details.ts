@@ -14,6 +14,8 @@ export type Details = {
   /** Hinted tokens verified and confirmed, by source. */
   drafted: Record<string, number>;
   accepted: Record<string, number>;
+  /** How many steps confirmed 0, 1, 2, … hinted tokens; null like `steps`. */
+  accepted_lengths: number[] | null;
   /** Milliseconds by the verifier's clock. */
   timings: DoneFrame["timings"] | null;
 };
@@ -26,6 +28,7 @@ export function detailsOf(seed: string, drafts: DraftState, report: DoneFrame | 
     steps: report?.counts.steps ?? null,
     drafted: totals(report?.counts.drafted),
     accepted: totals(report?.counts.accepted),
+    accepted_lengths: report && acceptedLengths(report.counts),
     timings: report?.timings ?? null,
   };
 }
@@ -34,3 +37,15 @@ const totals = (counts: DoneFrame["counts"]["drafted"] = {}): Record<string, num
   Object.fromEntries(Object.entries(counts).map(([source, byPosition]) => [source, sum(byPosition ?? [])]));
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** From how many steps confirmed their hint's first token, its second, and so on. */
+function acceptedLengths({ steps, accepted }: DoneFrame["counts"]): number[] {
+  const atLeast = [steps];
+  for (const counts of Object.values(accepted)) {
+    counts?.forEach((count, place) => {
+      atLeast[place + 1] = (atLeast[place + 1] ?? 0) + count;
+    });
+  }
+  while (atLeast.length > 1 && atLeast.at(-1) === 0) atLeast.pop();
+  return atLeast.map((count, length) => count - (atLeast[length + 1] ?? 0));
+}

@@ -38,7 +38,7 @@ export const unauthorized = (message: string) =>
 export const notFound = (message: string, param: string | null = null, code: string | null = null) =>
   new ApiError({ status: 404, type: "invalid_request_error", message, param, code });
 
-const unavailable = (message: string, code: string) =>
+export const unavailable = (message: string, code: string) =>
   new ApiError({ status: 503, type: "server_error", message, code, headers: { "retry-after": "1" } });
 
 export function failureToError(failure: Failure): ApiError {

@@ -1,7 +1,8 @@
-/** Runs the completions that a request asks for and answers with them. */
+/** Runs the completions that a request asks for, on its key's account, and answers with them. */
 import type { Context } from "hono";
 import type { Finished } from "../completion/job.ts";
 import type { TargetText } from "../text/target-text.ts";
+import { admitted, chargeOf } from "./admission.ts";
 import { checkBias, checkRoom } from "./checks.ts";
 import { choiceEvents } from "./choices.ts";
 import type { AppEnv } from "./context.ts";
@@ -30,18 +31,32 @@ export async function generate(c: Context<AppEnv>, prepared: Prepared): Promise<
   const planned = plan(prepared);
   const wishes = readWishes(c);
   const aborted = new AbortController();
+  const signal = AbortSignal.any([c.req.raw.signal, aborted.signal]);
   const common = {
-    ...{ text, wishes, stops: request.stop ?? [], prediction: predictionIds(request.prediction, text) },
+    ...{ text, wishes, signal, stops: request.stop ?? [] },
+    prediction: predictionIds(request.prediction, text),
     // Which completion is best shows in its log probabilities.
     logprobs: choices.kept < choices.perPrompt ? (prepared.logprobs ?? 0) : prepared.logprobs,
     showsTokens: shape.showsTokens,
-    signal: AbortSignal.any([c.req.raw.signal, aborted.signal]),
   };
+  const charge = chargeOf(c, planned, choices);
   const begun: Begun[] = [];
   const runs = planned.map((sequence, index) => () => {
-    begun[index] = beginSequence(c, sequence, common, () => {});
+    begun[index] = beginSequence(c, sequence, common, (tokens) => charge.add(tokens));
     return begun[index].events;
   });
+  /** Ends what runs, which tells how far it came, and settles. */
+  const end = () => {
+    aborted.abort();
+    charge.settle();
+  };
+  // Nobody may pull the events of a client that has left. The sequences hear of it first.
+  signal.addEventListener("abort", () => queueMicrotask(end));
+  const taken = (index: number) => {
+    if (index % choices.perPrompt === 0) charge.add(planned[index]!.ids.length);
+  };
+  const events = choiceEvents(runs, { taken, ended: end });
+  const headers = await admitted(c, charge, events, end);
   const details = (index: number, { report }: Finished) =>
     detailsOf(planned[index]!.sampling.seed, begun[index]!.drafts, report);
   const answer = {
@@ -49,9 +64,10 @@ export async function generate(c: Context<AppEnv>, prepared: Prepared): Promise<
     includeUsage: request.stream_options?.include_usage === true,
     details: wishes.details ? details : undefined,
   };
-  const abort = () => aborted.abort();
   const respond = request.stream ? respondStream : respondWhole;
-  return respond(choiceEvents(runs, abort), answer, abort);
+  const response = respond(events, answer, end);
+  for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
+  return response;
 }
 
 /** Prompt by prompt, candidate by candidate. */

@@ -7,28 +7,28 @@ import { failureToError } from "./errors.ts";
 import { chosen, totalUsage, Written } from "./written.ts";
 
 /**
- * The whole answer at once. The status is decided when the verifier has taken the request; what fails before is
- * thrown as an ApiError, what fails later breaks the connection off, which clients take as a reason to try again.
+ * Waits until the verifier has taken the request (or the first of its choices), which decides the status. What fails
+ * before is thrown as an ApiError.
+ */
+export async function whenTaken(events: ChoiceEvents): Promise<void> {
+  const { value } = await events.next();
+  if (value?.event.type !== "failed") return;
+  await events.return();
+  throw failureToError(value.event.failure);
+}
+
+/**
+ * The whole answer at once. What fails breaks the connection off, which clients take as a reason to try again.
  * Spaces, which JSON allows before a value, go out meanwhile: workerd notices that a client is gone only by writing.
  */
-export async function respondWhole(
-  events: ChoiceEvents,
-  answer: Answer,
-  abort: () => void,
-): Promise<Response> {
-  await taken(events);
+export function respondWhole(events: ChoiceEvents, answer: Answer, abort: () => void): Response {
   return new Response(pulledBody(wholeAnswer(events, answer), " ", abort), {
     headers: { "content-type": "application/json", ...UNBUFFERED },
   });
 }
 
-/** Streams the answer; what fails after the verifier has taken the request is an `error` event and no `[DONE]`. */
-export async function respondStream(
-  events: ChoiceEvents,
-  answer: Answer,
-  abort: () => void,
-): Promise<Response> {
-  await taken(events);
+/** Streams the answer; what fails is an `error` event and no `[DONE]`. */
+export function respondStream(events: ChoiceEvents, answer: Answer, abort: () => void): Response {
   return new Response(pulledBody(serverSentEvents(events, answer), ": keep-alive\n\n", abort), {
     headers: {
       "content-type": "text/event-stream; charset=utf-8",
@@ -40,13 +40,6 @@ export async function respondStream(
 
 /** Keeps local tooling from holding an answer back to compress it. */
 const UNBUFFERED = { "content-encoding": "identity" };
-
-async function taken(events: ChoiceEvents): Promise<void> {
-  const { value } = await events.next();
-  if (value?.event.type !== "failed") return;
-  await events.return();
-  throw failureToError(value.event.failure);
-}
 
 async function* wholeAnswer(events: ChoiceEvents, answer: Answer): AsyncGenerator<string, void> {
   const all: Written[] = [];

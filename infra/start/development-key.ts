@@ -16,7 +16,7 @@ export async function openDevelopmentKey(
   const response = await fetch(`${address}/admin/keys`, {
     method: "POST",
     headers: { authorization: `Bearer ${adminSecret}`, "content-type": "application/json" },
-    body: JSON.stringify({ name: "development" }),
+    body: JSON.stringify({ name: "development", scopes: ["completions", "admin"] }),
   });
   const text = await response.text();
   if (!response.ok)

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Answer } from "../../edge/api/answer.ts";
 import { choiceEvents } from "../../edge/api/choices.ts";
 import { completionShape } from "../../edge/api/completion-shape.ts";
-import { respondStream as respond } from "../../edge/api/respond.ts";
+import { respondStream as respond, whenTaken } from "../../edge/api/respond.ts";
 import type { CompletionEvent } from "../../edge/completion/job.ts";
 
 const answer: Answer = {
@@ -12,12 +12,16 @@ const answer: Answer = {
   includeUsage: false,
   details: undefined,
 };
-const respondStream = (events: AsyncGenerator<CompletionEvent, void>, answer: Answer, abort: () => void) =>
-  respond(
-    choiceEvents([() => events], () => {}),
-    answer,
-    abort,
-  );
+const unwatched = { taken: () => {}, ended: () => {} };
+async function respondStream(
+  events: AsyncGenerator<CompletionEvent, void>,
+  answer: Answer,
+  abort: () => void,
+) {
+  const choices = choiceEvents([() => events], unwatched);
+  await whenTaken(choices);
+  return respond(choices, answer, abort);
+}
 const opened = { type: "opened", opened: {} } as CompletionEvent;
 const delta = (text: string): CompletionEvent => ({
   type: "delta",

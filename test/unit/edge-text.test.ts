@@ -1,5 +1,6 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { describe, expect, it } from "vitest";
+import { promptIds } from "../../edge/api/prompt.ts";
 import { Detokenizer } from "../../edge/text/detokenizer.ts";
 import { StopScanner } from "../../edge/text/stops.ts";
 import { buildTargetText } from "../../edge/text/target-text.ts";
@@ -173,5 +174,43 @@ describe("the target's text", () => {
     expect(wide.manifest.context).toBe(MAX_PROMPT_IDS);
     const longest = Math.max(...[...tokenizer.get_vocab().keys()].map((piece) => piece.length));
     expect(wide.mostCharacters).toBe(MAX_PROMPT_IDS * longest);
+  });
+});
+
+describe("filling in a middle", () => {
+  const withTokens = (names: readonly string[]) => {
+    const added = names.map((content, i) => ({
+      ...tokenizerJson.added_tokens[0]!,
+      id: VOCABULARY + i,
+      content,
+    }));
+    const json = { ...tokenizerJson, added_tokens: [...tokenizerJson.added_tokens, ...added] };
+    return buildTargetText(targetManifest("0".repeat(64), 0), json, tokenizerConfig);
+  };
+
+  it.each([
+    [["<fim_prefix>", "<fim_suffix>", "<fim_middle>"]],
+    [["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"]],
+    [["<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"]],
+  ])("is known by the model's own tokens: %j", (names) => {
+    expect(withTokens(names).infill).toEqual({
+      prefix: VOCABULARY,
+      suffix: VOCABULARY + 1,
+      middle: VOCABULARY + 2,
+    });
+  });
+
+  it("needs all three", () => {
+    expect(withTokens(["<fim_prefix>", "<fim_suffix>"]).infill).toBeUndefined();
+    expect(withTokens([]).infill).toBeUndefined();
+  });
+
+  it("puts the prompt and what follows around it", () => {
+    const text = withTokens(["<fim_prefix>", "<fim_suffix>", "<fim_middle>"]);
+    const request = { suffix: "}" } as never;
+    const [prefix, suffix, middle] = [VOCABULARY, VOCABULARY + 1, VOCABULARY + 2];
+    const expected = [prefix, ...encode("{ "), suffix, ...encode("}"), middle];
+    expect(promptIds("{ ", request, text)).toEqual(expected);
+    expect(promptIds(encode("{ "), request, text)).toEqual(expected);
   });
 });

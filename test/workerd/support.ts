@@ -2,7 +2,8 @@
 /** The worker with a scripted verifier, a target in the bucket and a key: what the tests of the edge share. */
 import { createExecutionContext, env as testEnv } from "cloudflare:test";
 import { vi } from "vitest";
-import migration from "../../edge/accounts/migrations/0001_api_keys.sql?raw";
+import apiKeys from "../../edge/accounts/migrations/0001_api_keys.sql?raw";
+import keyTerms from "../../edge/accounts/migrations/0002_key_terms.sql?raw";
 import type { Env } from "../../edge/config.ts";
 import worker from "../../edge/worker.ts";
 import {
@@ -50,7 +51,9 @@ export async function publishTarget(): Promise<void> {
 }
 
 export async function migrate(): Promise<void> {
-  await env.DB.prepare(migration).run();
+  for (const statement of `${apiKeys}${keyTerms}`.replaceAll(/--.*/g, "").split(";")) {
+    if (statement.trim()) await env.DB.prepare(statement).run();
+  }
 }
 
 /** Every WebSocket that the worker opens ends at the scripted verifier. */
@@ -92,8 +95,8 @@ export function call(
   return Promise.resolve(worker.fetch(request, env, createExecutionContext()));
 }
 
-export async function newKey(name = "test"): Promise<{ id: string; key: string }> {
-  const response = await call("/admin/keys", { key: ADMIN_SECRET, body: { name } });
+export async function newKey(name = "test", terms: object = {}): Promise<{ id: string; key: string }> {
+  const response = await call("/admin/keys", { key: ADMIN_SECRET, body: { name, ...terms } });
   if (response.status !== 201) throw new Error(`no key: ${response.status} ${await response.text()}`);
   return response.json();
 }

@@ -10,6 +10,7 @@ import { PagePool } from "./pages.ts";
 import type { Pass } from "./pass.ts";
 import { Sequence } from "./sequence.ts";
 import { layerMacs } from "./shape.ts";
+import { Turns } from "./turns.ts";
 
 export type EngineOptions = {
   /** Positions of the KV pool, shared by all sequences. */
@@ -43,8 +44,8 @@ export class DraftEngine {
   readonly pages: PagePool;
   /** The longest that a sequence's window may grow to, in positions. */
   readonly maxPositions: number;
-  /** Sequences with work under way, paused between two slices. */
-  readonly busy = new Set<Sequence>();
+  /** Who may work for how long before the event loop turns. */
+  readonly turns: Turns;
   /** The pass under way, if a slice ended inside one. Whoever works next moves it on, whosever it is. */
   current: Pass | undefined;
   readonly #regions: readonly Region[];
@@ -96,19 +97,13 @@ export class DraftEngine {
     this.options = options;
     this.pages = pages;
     this.maxPositions = maxPositions;
+    this.turns = new Turns(options.sliceMacs, options.pause);
     this.#regions = regions;
   }
 
-  /**
-   * A slice of one sequence. The timers of all busy ones may fire together, with tokens of other requests waiting
-   * behind them: the more are busy, the less all of them take at once.
-   */
-  get sliceMacs(): number {
-    return this.options.sliceMacs / Math.max(1, this.busy.size) ** 2;
-  }
-  /** Tokens per pass of a prefill, chosen so that one layer of it stays within a slice. */
+  /** Tokens per pass of a prefill, chosen so that one layer of it stays within a turn. */
   get blockTokens(): number {
-    const fitting = Math.max(1, Math.floor(this.sliceMacs / layerMacs(this.header.shape)));
+    const fitting = Math.max(1, Math.floor(this.turns.share / layerMacs(this.header.shape)));
     // Products take four tokens at a time.
     return Math.min(this.kernel.blockTokens(), fitting < 4 ? fitting : fitting & ~3);
   }

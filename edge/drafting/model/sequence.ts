@@ -21,8 +21,6 @@ export class Sequence {
   #start = 0;
   #pass: Pass | undefined;
   #version = 0;
-  /** Multiply-adds since the last pause. */
-  #spent = 0;
   #closed = false;
 
   /** `tenant`: whose caches of earlier sequences it may take over, and to whom it leaves its own. */
@@ -115,22 +113,17 @@ export class Sequence {
   close(): void {
     if (this.#closed) return;
     this.#change();
-    this.#engine.busy.delete(this);
     this.#cache.leave(this.#ids);
     this.#closed = true;
     this.#engine.release();
   }
 
   async #drive(work: Work): Promise<void> {
-    const { busy, options } = this.#engine;
+    const { turns } = this.#engine;
     while (!work.finished) {
-      busy.add(this);
-      this.#spent += work.advance(this.#engine.sliceMacs - this.#spent);
-      if (work.finished) break;
-      this.#spent = 0;
-      await options.pause();
+      while (turns.left <= 0) await turns.next();
+      turns.spend(work.advance(turns.left));
     }
-    busy.delete(this);
   }
 
   /** Ids that wait to be computed. */

@@ -1,7 +1,7 @@
-"""Stage `corpus`: raw text into documents.jsonl ({"path", "text"} a line) and a manifest.
+"""Stage `corpus`: raw text into documents.jsonl ({"path", "text", "licence"} a line), and a manifest of it.
 
-Sources: `stdlib`, the Python standard library of this machine (PSF-2.0), or a folder of .py, .md and .txt files.
-Exact duplicates are dropped, and whatever shares a run of words with an evaluation set.
+Dropped are texts of other licences than `--licences`, exact and near duplicates, and whatever shares a run of words
+with an evaluation set. The manifest counts, for each source, what was kept and what was dropped, and why.
 """
 
 from __future__ import annotations
@@ -9,83 +9,127 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import random
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from trainer.decontaminate import against_humaneval
-from trainer.errors import TrainerError
-from trainer.folders import sha256, write_text
+from trainer.decontaminate import Decontamination, evaluation_sets
+from trainer.documents import write_documents
+from trainer.folders import write_text
+from trainer.licences import allowed, expand
+from trainer.near_duplicates import NearDuplicates
 from trainer.progress import Progress
-from trainer.python_source import library_files, read_source
+from trainer.sources import Document, Source, parse_source
 
-DOCUMENTS_FILE = "documents.jsonl"
 MANIFEST_FILE = "manifest.json"
-SUFFIXES = (".py", ".md", ".txt")
-STDLIB_LICENCE = "PSF-2.0"
 
 
-def source_files(source: str) -> tuple[Path, list[Path]]:
-    if source == "stdlib":
-        files = library_files()
-        return files[0].parent, files
-    root = Path(source)
-    files = sorted(path for path in root.rglob("*") if path.suffix in SUFFIXES and path.is_file())
-    if not files:
-        raise TrainerError(f"corpus source {source}: no {', '.join(SUFFIXES)} files there")
-    return root, files
+@dataclass
+class Account:
+    """What became of a source's documents."""
+
+    documents: int = 0
+    bytes: int = 0
+    licences: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def keep(self, document: Document) -> None:
+        self.documents += 1
+        self.bytes += len(document.text.encode())
+        self.licences[document.licence or "unknown"] += 1
 
 
-def documents(files: list[Path], limit_bytes: int) -> Iterator[tuple[Path, str]]:
-    """Clean, distinct texts until `limit_bytes` of them are there."""
-    clean = against_humaneval().clean
-    seen: set[bytes] = set()
-    total = 0
-    for path in files:
-        text = read_source(path)
-        if not text:
-            continue
-        digest = hashlib.sha256(text.encode()).digest()
-        if digest in seen or not clean(text):
-            continue
-        seen.add(digest)
-        yield path, text
-        total += len(text.encode())
-        if total >= limit_bytes:
-            return
+class Filter:
+    """Says of each document why it is dropped, or None."""
+
+    def __init__(self, licences: list[str], similar: float, evaluation: Decontamination) -> None:
+        self.licences = expand(licences)
+        self.near = NearDuplicates(similar) if similar else None
+        self.evaluation = evaluation
+        self.seen: set[bytes] = set()
+
+    def reason(self, document: Document) -> str | None:
+        if not document.text.strip():
+            return "empty"
+        if self.licences and not allowed(document.licence, self.licences):
+            return "licence"
+        digest = hashlib.sha256(document.text.encode()).digest()
+        if digest in self.seen:
+            return "duplicate"
+        self.seen.add(digest)
+        if not self.evaluation.clean(document.text):
+            return "evaluation"
+        if self.near and not self.near.add(document.text):
+            return "near duplicate"
+        return None
 
 
-def read_documents(folder: Path) -> list[str]:
-    path = folder / DOCUMENTS_FILE
-    if not path.exists():
-        raise TrainerError(f"{folder}: {DOCUMENTS_FILE} is missing: run stage `corpus` first")
-    with path.open(encoding="utf-8") as lines:
-        return [json.loads(line)["text"] for line in lines]
+def gather(
+    sources: list[Source], accounts: list[Account], dropping: Filter, limit_bytes: float, seed: int
+) -> Iterator[Document]:
+    """What is kept, source after source, until each has given its share or all together `limit_bytes`."""
+    for source, account in zip(sources, accounts, strict=True):
+        for document in source.documents(seed):
+            if reason := dropping.reason(document):
+                account.dropped[reason] += 1
+                continue
+            account.keep(document)
+            yield document
+            if sum(a.bytes for a in accounts) >= limit_bytes:
+                return
+            if account.bytes >= source.limit_bytes:
+                break
+
+
+def manifest_of(sources: list[Source], accounts: list[Account]) -> dict[str, Any]:
+    licences = sum((account.licences for account in accounts), Counter[str]())
+    return {
+        "licence": ", ".join(sorted(licences)),
+        "sources": [
+            {
+                "source": source.spec,
+                "documents": account.documents,
+                "bytes": account.bytes,
+                "licences": dict(sorted(account.licences.items())),
+                "dropped": dict(sorted(account.dropped.items())),
+            }
+            for source, account in zip(sources, accounts, strict=True)
+        ],
+    }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--source", default="stdlib", help="`stdlib`, or a folder")
-    parser.add_argument("--licence", help="licence of a folder's texts, for the record")
-    parser.add_argument("--megabytes", type=float, default=1000.0, help="stop after so much text")
-    parser.add_argument("--seed", type=int, default=0, help="order of the files")
+    parser.add_argument(
+        "--source", nargs="+", default=["stdlib"], help="KIND:WHERE?options, in order (docs/training.md)"
+    )
+    parser.add_argument("--licence", help="of the sources that name none")
+    parser.add_argument("--licences", nargs="+", default=[], help="allowed ones; `permissive` is a list (default: any)")
+    parser.add_argument("--near-duplicates", type=float, default=0.8, help="drop texts as similar as this; 0: none")
+    parser.add_argument("--against", type=Path, nargs="+", default=[], help="further evaluation sets: files")
+    parser.add_argument("--megabytes", type=float, default=float("inf"), help="stop after so much text")
+    parser.add_argument("--seed", type=int, default=0, help="order of the documents")
     parser.add_argument("--out", type=Path, required=True)
 
 
 def main(args: argparse.Namespace, progress: Progress) -> None:
-    root, files = source_files(args.source)
-    random.Random(args.seed).shuffle(files)
-    lines = [
-        json.dumps({"path": path.name if root not in path.parents else str(path.relative_to(root)), "text": text})
-        for path, text in documents(files, int(args.megabytes * 1e6))
-    ]
-    args.out.mkdir(parents=True, exist_ok=True)
-    write_text(args.out / DOCUMENTS_FILE, "\n".join(lines) + "\n")
+    sources = [parse_source(spec, args.licence) for spec in args.source]
+    accounts = [Account() for _ in sources]
+    evaluation = evaluation_sets(args.against)
+    dropping = Filter(args.licences, args.near_duplicates, Decontamination(t for of in evaluation.values() for t in of))
+    kept = gather(sources, accounts, dropping, args.megabytes * 1e6, args.seed)
+    count, size, digest = write_documents(args.out, (vars(document) for document in kept))
     manifest = {
-        "source": args.source,
-        "licence": STDLIB_LICENCE if args.source == "stdlib" else args.licence,
-        "documents": len(lines),
-        "bytes": (args.out / DOCUMENTS_FILE).stat().st_size,
-        "sha256": sha256(args.out / DOCUMENTS_FILE),
+        "documents": count,
+        "bytes": size,
+        "sha256": digest,
+        "seed": args.seed,
+        "licences_allowed": args.licences or "any",
+        "near_duplicates": args.near_duplicates,
+        "kept_out": {name: len(texts) for name, texts in evaluation.items()},
+        **manifest_of(sources, accounts),
     }
     write_text(args.out / MANIFEST_FILE, json.dumps(manifest, indent=2) + "\n")
-    progress.say(f"{len(lines)} documents, {manifest['bytes']:,} bytes")
+    dropped = sum((account.dropped for account in accounts), Counter[str]())
+    progress.say(f"{count} documents, {size:,} bytes; dropped: {dict(sorted(dropped.items())) or 'none'}")

@@ -5,25 +5,44 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
-import re
+from collections.abc import Iterable
+from importlib import resources
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.errors import TrainerError
+from trainer.word_runs import run_hashes, word_hashes, words_of
 
 RUN_WORDS = 10
-WORD = re.compile(r"\w+")
-
-
-def runs(text: str) -> set[tuple[str, ...]]:
-    """Every run of `RUN_WORDS` words, case folded; a shorter text has none."""
-    words = WORD.findall(text.lower())
-    return {tuple(words[i : i + RUN_WORDS]) for i in range(len(words) - RUN_WORDS + 1)}
+SHORTEST_WORDS = 5
 
 
 class Decontamination:
-    def __init__(self, evaluation: list[str]) -> None:
-        self.forbidden = {run for text in evaluation for run in runs(text)}
+    def __init__(self, evaluation: Iterable[str]) -> None:
+        self.forbidden: dict[int, set[tuple[str, ...]]] = {}
+        for text in evaluation:
+            words = words_of(text)
+            # A short text is looked for as a whole; one of a few words would forbid half of the language.
+            length = min(RUN_WORDS, len(words))
+            if length >= SHORTEST_WORDS:
+                runs = (tuple(words[at : at + length]) for at in range(len(words) - length + 1))
+                self.forbidden.setdefault(length, set()).update(runs)
+        self.hashes = {
+            length: np.unique(np.concatenate([run_hashes(word_hashes(list(run)), length) for run in runs]))
+            for length, runs in self.forbidden.items()
+        }
 
     def clean(self, text: str) -> bool:
-        return self.forbidden.isdisjoint(runs(text))
+        """Does the text share no run of words with an evaluation set? Hashes find where to look."""
+        words = words_of(text)
+        hashes = word_hashes(words)
+        for length, known in self.hashes.items():
+            for at in np.flatnonzero(np.isin(run_hashes(hashes, length), known)).tolist():
+                if tuple(words[at : at + length]) in self.forbidden[length]:
+                    return False
+        return True
 
 
 def humaneval() -> list[dict[str, str]]:
@@ -40,3 +59,27 @@ def humaneval() -> list[dict[str, str]]:
 
 def against_humaneval() -> Decontamination:
     return Decontamination([problem["prompt"] + problem["canonical_solution"] for problem in humaneval()])
+
+
+def evaluation_sets(files: list[Path]) -> dict[str, list[str]]:
+    """What must stay out of a corpus, by name: HumanEval, the held-out questions, and each of `files`.
+
+    A file of JSON lines gives the values of `text`, `prompt` and `canonical_solution`; any other, all of it.
+    """
+    words: dict[str, Any] = json.loads(resources.files("trainer").joinpath("chat_prompts.json").read_text("utf-8"))
+    sets = {
+        "HumanEval": [problem["prompt"] + problem["canonical_solution"] for problem in humaneval()],
+        "held-out questions": [held.format(topic) for held in words["held"] for topic in words["held_topics"]],
+    }
+    return sets | {path.name: texts_of(path) for path in files}
+
+
+def texts_of(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix != ".jsonl":
+            return [text]
+        rows = [json.loads(line) for line in text.splitlines()]
+        return [str(row[key]) for row in rows for key in ("text", "prompt", "canonical_solution") if key in row]
+    except (OSError, ValueError, TypeError) as error:
+        raise TrainerError(f"evaluation set {path}: {error}") from None

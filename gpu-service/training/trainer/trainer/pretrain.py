@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from trainer import training
 from trainer.checkpoint import write_model
+from trainer.gradients import loss_of_rows
 from trainer.llama import Llama, LlamaConfig
+from trainer.objective import NextToken
+from trainer.parallel import Parallel
 from trainer.progress import Progress
 from trainer.rope import Rope
-from trainer.tokenize import copy_tokenizer, read_tokens
+from trainer.token_shards import Windows, read_shards
+from trainer.tokenize import copy_tokenizer
 from trainer.vocabulary import Vocabulary
 
 
-def next_token_loss(model: Llama, ids: Tensor, ignored: int = -100) -> Tensor:
-    """Mean cross entropy of ids[:, 1:] given what stands before; targets equal to `ignored` do not count."""
-    with torch.autocast("cpu", torch.bfloat16):
-        hidden = model.hidden(ids[:, :-1].clamp(min=0))
-        logits = F.linear(hidden, model.head)
-    return F.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten(), ignore_index=ignored)
-
-
-def windows(
-    tokens: np.ndarray[tuple[int], np.dtype[np.int32]], batch: int, sequence: int, seed: int
-) -> Callable[[int], Tensor]:
-    """Step to ids [batch, sequence + 1]: windows from random places of the corpus."""
-
-    def at(step: int) -> Tensor:
-        starts = np.random.default_rng((seed, step)).integers(0, len(tokens) - sequence - 1, batch)
-        return torch.from_numpy(np.stack([tokens[s : s + sequence + 1] for s in starts]).astype(np.int64))
-
-    return at
+def shape(args: argparse.Namespace, vocab: int) -> LlamaConfig:
+    return LlamaConfig(
+        layers=args.layers,
+        hidden=args.hidden,
+        heads=args.heads,
+        kv_heads=args.kv_heads,
+        head_dim=args.head_dim,
+        ffn=args.ffn,
+        vocab=vocab,
+        context=args.context,
+        rope=Rope(args.theta),
+        tied=args.head == "tied",
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,9 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kv-heads", type=int, required=True)
     parser.add_argument("--head-dim", type=int, required=True)
     parser.add_argument("--ffn", type=int, required=True)
+    parser.add_argument("--vocab", type=int, default=0, help="rows of the embedding (default: the tokenizer's ids)")
+    parser.add_argument("--head", choices=("tied", "untied"), default="tied", help="is the head the embedding?")
     parser.add_argument("--context", type=int, default=512, help="longest text")
     parser.add_argument("--theta", type=float, default=10_000.0, help="base of the rotary positions")
     parser.add_argument("--batch", type=int, default=16, help="sequences per step")
+    parser.add_argument("--micro-batch", type=int, default=0, help="of them at a time (0: all)")
     parser.add_argument("--sequence", type=int, default=256, help="tokens per sequence")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="Hugging Face folder to write")
@@ -60,25 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace, progress: Progress) -> None:
     torch.manual_seed(args.seed)
     vocabulary = Vocabulary.read(args.tokens)
-    model = Llama(
-        LlamaConfig(
-            layers=args.layers,
-            hidden=args.hidden,
-            heads=args.heads,
-            kv_heads=args.kv_heads,
-            head_dim=args.head_dim,
-            ffn=args.ffn,
-            vocab=vocabulary.size,
-            context=args.context,
-            rope=Rope(args.theta),
-        )
-    )
+    model = Llama(shape(args, args.vocab or vocabulary.size))
     model.initialise()
-    batch_at = windows(read_tokens(args.tokens), args.batch, args.sequence, args.seed)
+    windows = Windows(read_shards(args.tokens), args.sequence, args.seed)
+    parallel = Parallel()
 
-    def loss_at(step: int) -> tuple[Tensor, int]:
-        return next_token_loss(model, batch_at(step)), args.batch * args.sequence
+    def rows_at(step: int, rows: range) -> Tensor:
+        return torch.from_numpy(np.stack([windows.at(step * args.batch + row) for row in rows]))
 
+    loss_at = loss_of_rows(NextToken(model), rows_at, args.batch, args.micro_batch, parallel)
     training.train(model, loss_at, training.schedule_of(args), args.out, progress)
     copy_tokenizer(args.tokens, args.out)
     write_model(model, args.out, vocabulary.stop_ids)

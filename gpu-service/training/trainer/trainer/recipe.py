@@ -3,7 +3,8 @@
     {"name": "...", "target": "id" | null, "seed": 0, "stages": [{"stage": "corpus", "out": "corpus", ...}, ...]}
 
 A stage's keys are the flags of its command. Paths are folders under the work folder, but for `$target` (the target's
-folder), `$out` (where the result goes) and `$lineage` (what `run` writes about the recipe).
+folder), `$base` (the folder of the model that an optional `"base": "id"` names, to begin with), `$out` (where the
+result goes) and `$lineage` (what `run` writes about the recipe).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from trainer.errors import TrainerError
 
-KEYS = {"name", "target", "seed", "stages"}
+KEYS = {"name", "target", "seed", "stages", "base"}
 Places = dict[str, Path]
 Parser = Callable[[str], argparse.ArgumentParser]
 
@@ -35,6 +36,8 @@ class Recipe:
     target: str | None
     seed: int
     stages: list[dict[str, Any]]
+    base: str | None = None
+    """A model to begin with."""
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -52,9 +55,11 @@ def read_recipe(path: Path) -> Recipe:
     for key, kinds in {"name": str, "target": (str, type(None)), "seed": int, "stages": list}.items():
         if not isinstance(raw.get(key), kinds):  # type: ignore[arg-type]
             raise TrainerError(f"recipe {path}: {key!r} is missing or of the wrong kind")
+    if not isinstance(raw.get("base"), str | None):
+        raise TrainerError(f"recipe {path}: 'base' is of the wrong kind")
     if not all(isinstance(stage, dict) and isinstance(stage.get("stage"), str) for stage in raw["stages"]):
         raise TrainerError(f"recipe {path}: every entry of 'stages' is an object with a 'stage'")
-    return Recipe(raw["name"], raw["target"], raw["seed"], raw["stages"])
+    return Recipe(raw["name"], raw["target"], raw["seed"], raw["stages"], raw.get("base"))
 
 
 def parse_stage(entry: dict[str, Any], parser_of: Parser, places: Places, seed: int) -> argparse.Namespace:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -15,20 +14,14 @@ from typing import Any
 
 from trainer.errors import TrainerError
 from trainer.folders import sha256, write_text
+from trainer.places import models_of, places_of
 from trainer.progress import Progress
 from trainer.recipe import Recipe, parse_stage, read_recipe
 from trainer.stages import module_of, parser_of
-from trainer.target import find_target, make_folder
+from trainer.target import make_folder
 from trainer.training import CHECKPOINT_FILE
 
 MANIFEST_FILE = "manifest.json"
-
-
-def model_roots(given: list[Path]) -> list[Path]:
-    """--models, else MODELS_ROOT, else the folder `models` here."""
-    if given:
-        return given
-    return [Path(part) for part in os.environ.get("MODELS_ROOT", "models").split(os.pathsep)]
 
 
 def commit() -> str | None:
@@ -75,12 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace, progress: Progress) -> None:
     recipe = read_recipe(args.recipe)
-    target = find_target(recipe.target, model_roots(args.models)) if recipe.target else None
-    places = {"work": args.work, "out": args.out, "lineage": args.work / "lineage.json"}
-    places |= {"target": target.folder} if target else {}
+    models = models_of(recipe, args.models)
+    places = places_of(models, args.work, args.out)
     parsed = [parse_stage(entry, parser_of, places, recipe.seed) for entry in recipe.stages]
-    if target:
-        make_folder(target, Progress("target", args.events))
+    for place, model in models.items():
+        make_folder(model, Progress(place, args.events))
     done = args.work / "done"
     done.mkdir(parents=True, exist_ok=True)
     for index, (entry, stage_args) in enumerate(zip(recipe.stages, parsed, strict=True)):
@@ -93,7 +85,7 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
             raise TrainerError(
                 f"stage {stage!r} was done in {args.work} with other dials; a changed recipe needs a new --work folder"
             )
-        write_lineage(places["lineage"], recipe, args.recipe, target.folder if target else None, args.work)
+        write_lineage(places["lineage"], recipe, args.recipe, places.get("target"), args.work)
         began = time.monotonic()
         try:
             module_of(stage).main(stage_args, Progress(stage, args.events))

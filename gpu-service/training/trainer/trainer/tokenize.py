@@ -1,4 +1,4 @@
-"""Stage `tokenize`: documents into one row of ids (tokens.npy), each document closed by the end-of-text id.
+"""Stage `tokenize`: documents into rows of ids in shards, each document closed by the end-of-text id.
 
 With `--tokenizer` the ids are those of that folder (for a draft: its target's); with `--train-vocab` a byte-level BPE
 is trained on the corpus first. Either way the tokenizer's files are copied into the output folder.
@@ -9,19 +9,21 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from trainer.corpus import MANIFEST_FILE, read_documents
+from trainer.corpus import MANIFEST_FILE
+from trainer.documents import Documents
 from trainer.errors import TrainerError
 from trainer.fim import FIM_NAMES
-from trainer.folders import write_bytes, write_text
+from trainer.folders import sha256, write_bytes, write_text
 from trainer.progress import Progress
+from trainer.token_shards import read_shards, shard_path, write_shard
 from trainer.vocabulary import CHAT_TEMPLATE_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, Vocabulary
 
-TOKENS_FILE = "tokens.npy"
 SPECIAL_NAMES = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *FIM_NAMES]
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
@@ -38,7 +40,7 @@ TOKENIZER_CONFIG = {
 DOCUMENTS_AT_ONCE = 64
 
 
-def train_tokenizer(documents: list[str], size: int) -> Tokenizer:
+def train_tokenizer(documents: Sequence[str], size: int) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -75,24 +77,46 @@ def end_id(vocabulary: Vocabulary) -> int:
     return vocabulary.stop_ids[0]
 
 
-def read_tokens(folder: Path) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
-    """The ids [tokens], mapped into memory."""
-    path = folder / TOKENS_FILE
-    if not path.exists():
-        raise TrainerError(f"{folder}: {TOKENS_FILE} is missing: run stage `tokenize` first")
-    tokens: np.ndarray[tuple[int], np.dtype[np.int32]] = np.load(path, mmap_mode="r")
-    return tokens
+def write_shards(documents: Documents, vocabulary: Vocabulary, size: int, out: Path, progress: Progress) -> None:
+    """`size` documents a shard. A shard that is there already is left: a run that was cut off goes on."""
+    end, total = end_id(vocabulary), len(documents)
+    for index in range(-(-total // size)):
+        path = shard_path(out, index)
+        if path.exists():
+            continue
+        ids: list[int] = []
+        stop = min(total, (index + 1) * size)
+        for start in range(index * size, stop, DOCUMENTS_AT_ONCE):
+            group = documents[start : min(stop, start + DOCUMENTS_AT_ONCE)]
+            for encoding in vocabulary.tokenizer.encode_batch_fast(list(group), add_special_tokens=False):
+                ids += [*encoding.ids, end]
+            progress.step(start + len(group), total, tokens=len(ids))
+        write_shard(path, ids, vocabulary.size)
+
+
+def manifest_of(documents: int, vocabulary: Vocabulary, out: Path) -> dict[str, Any]:
+    sizes = [len(shard) for shard in read_shards(out)]
+    paths = [shard_path(out, index) for index in range(len(sizes))]
+    return {
+        "documents": documents,
+        "tokens": sum(sizes),
+        "vocab_size": vocabulary.size,
+        "shards": [
+            {"file": path.name, "tokens": size, "sha256": sha256(path)} for path, size in zip(paths, sizes, strict=True)
+        ],
+    }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="folder of stage `corpus`")
     parser.add_argument("--tokenizer", type=Path, help="folder that holds tokenizer.json")
     parser.add_argument("--train-vocab", type=int, help="or: train a byte-level BPE of so many ids")
+    parser.add_argument("--shard-documents", type=int, default=100_000, help="documents a shard")
     parser.add_argument("--out", type=Path, required=True)
 
 
 def main(args: argparse.Namespace, progress: Progress) -> None:
-    documents = read_documents(args.corpus)
+    documents = Documents(args.corpus)
     args.out.mkdir(parents=True, exist_ok=True)
     if args.train_vocab:
         write_tokenizer(args.out, train_tokenizer(documents, args.train_vocab))
@@ -101,15 +125,6 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
     else:
         raise TrainerError("name a --tokenizer folder or --train-vocab")
     vocabulary = Vocabulary.read(args.out)
-    end = end_id(vocabulary)
-    ids: list[int] = []
-    for start in range(0, len(documents), DOCUMENTS_AT_ONCE):
-        group = documents[start : start + DOCUMENTS_AT_ONCE]
-        for encoding in vocabulary.tokenizer.encode_batch_fast(group, add_special_tokens=False):
-            ids += [*encoding.ids, end]
-        progress.step(min(len(documents), start + len(group)), len(documents), tokens=len(ids))
-    beside = args.out / ".tokens.part.npy"
-    np.save(beside, np.array(ids, np.int32))
-    beside.replace(args.out / TOKENS_FILE)
-    manifest = {"documents": len(documents), "tokens": len(ids), "vocab_size": vocabulary.size}
+    write_shards(documents, vocabulary, args.shard_documents, args.out, progress)
+    manifest = manifest_of(len(documents), vocabulary, args.out)
     write_bytes(args.out / MANIFEST_FILE, json.dumps(manifest, indent=2).encode() + b"\n")

@@ -6,7 +6,7 @@
  * along the committed text, so nothing of it is sent again before there is something to add; the first hint of the
  * new path repeats what is left of it, for the case that the verifier has left it meanwhile.
  */
-import type { HintSource } from "../../gpu-service/protocol/frames.ts";
+import { type HintSource, MAX_HINT_IDS } from "../../gpu-service/protocol/frames.ts";
 import type { Hint } from "../link/link.ts";
 import type { Ranked } from "./source.ts";
 
@@ -138,7 +138,7 @@ export class DraftedText {
     for (let from = isIdle ? this.#hinted.length : this.#firstToSend(); from < this.#hinted.length; ) {
       const { source } = this.#hinted[from]!;
       let to = from + 1;
-      while (this.#hinted[to]?.source === source) to++;
+      while (to - from < MAX_HINT_IDS && this.#hinted[to]?.source === source) to++;
       const ids = this.#hinted.slice(from, to).map(({ id }) => id);
       hints.push({ path: this.#path, at: this.#confirmed + from, ids, source });
       this.#isFresh = false;

@@ -57,6 +57,18 @@ describe("a drafted text", () => {
     expect(text.takeUnsent()).toEqual([{ path: 1, at: 4, ids: [22, 23], source: "model" }]);
   });
 
+  it("sends what is more than a frame may carry in several", () => {
+    const text = branched();
+    text.takeUnsent();
+    text.confirm(10);
+    text.confirm(21);
+    for (let id = 24; id < 22 + 70; id++) text.hint(foretold(id));
+    expect(text.takeUnsent().map(({ at, ids }) => [at, ids.length])).toEqual([
+      [4, 64],
+      [68, 6],
+    ]);
+  });
+
   it("begins anew where neither came, and forgets branches that the text has passed", () => {
     const text = branched();
     text.confirm(10);

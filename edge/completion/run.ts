@@ -135,7 +135,7 @@ export class Run {
       return true;
     }
     const { deltas, finish } = this.#committer.commit(frame);
-    this.#drafter?.confirm(frame.ids, frame.source === "guess" ? 0 : frame.accepted);
+    this.#drafter?.confirm(frame.ids);
     if (finish) this.#drafter?.stop();
     for (const delta of deltas) yield { type: "delta", ...delta };
     if (!finish) return false;

@@ -1,28 +1,48 @@
 /**
- * How many ids can be drafted in the time of one step of the verifier: what an id costs, seen against what it may save.
+ * What an id costs, as the chance of being reached from which it is worth that: its time and its bytes.
  *
- * Learnt by counting between two of the verifier's frames; no clock is asked. Where many requests share the isolate,
- * or the target is nearly as quick as the draft, there are few, and only what is likely to be reached is worth one.
+ * Time is counted in ids per step of the verifier, seen between two of its frames; no clock is asked. A refusal that
+ * comes while an id is drafted in vain is answered half an id later on average, and comes within an id's time with a
+ * chance that is as small as the id is short: so the price falls with the square of the ids that a step has time for.
+ * Where many requests share the isolate, or the target is nearly as quick as the draft, only what is likely to be
+ * reached is worth it.
  */
 
 /** Weight of the newest observation. */
 const GAIN = 0.15;
 const FIRST_BELIEF = 16;
-/** An id is drafted where the chance that the text reaches it is at least this share of a step's worth of drafting. */
-const LEAST_SHARE = 0.6;
+/** How much more time a step may have than was drafted, where drafting stopped for want of anything worth it. */
+const IDLE_GROWTH = 1.03;
+const MOST_PER_STEP = 48;
+/** The price of an id, in saved steps, where a step has time for one. */
+const TIME_PRICE = 0.5;
+/** The price of an id's bytes where they are no more than they should be. */
+const BYTE_PRICE = 0.001;
+/** Bytes up per confirmed token beyond which they get dear: twice as many as there should be cost 16 times as much. */
+const BYTES_PER_TOKEN = 30;
+const DEARNESS = 4;
+/** Tokens' worth of bytes to begin with: much is sent before anything is confirmed. */
+const HEAD_START_TOKENS = 8;
 
 export class Effort {
   #perStep = FIRST_BELIEF;
   #drafted = 0;
   #wasIdle = false;
+  #bytes = 0;
+  #tokens = HEAD_START_TOKENS;
 
   /** The chance of being reached at which an id is worth drafting. */
   get leastReach(): number {
-    return LEAST_SHARE / this.#perStep;
+    const over = Math.max(1, this.#bytes / (this.#tokens * BYTES_PER_TOKEN));
+    return Math.max(TIME_PRICE / this.#perStep ** 2, BYTE_PRICE * over ** DEARNESS);
   }
 
   drafted(): void {
     this.#drafted++;
+  }
+
+  sent(bytes: number): void {
+    this.#bytes += bytes;
   }
 
   /** There was nothing worth drafting for a while: a step has room for more than was drafted. */
@@ -30,10 +50,14 @@ export class Effort {
     this.#wasIdle = true;
   }
 
-  /** A frame came. Frames of one step come together: nothing is drafted between them. */
-  confirmed(): void {
-    if (this.#drafted > 0 && (!this.#wasIdle || this.#drafted > this.#perStep))
-      this.#perStep += GAIN * (this.#drafted - this.#perStep);
+  /** A frame of `tokens` came. Frames of one step come together: nothing is drafted between them. */
+  confirmed(tokens: number): void {
+    this.#tokens += tokens;
+    if (this.#drafted > 0) {
+      const least = this.#wasIdle ? Math.max(this.#drafted, this.#perStep * IDLE_GROWTH) : this.#drafted;
+      const gain = this.#wasIdle ? 1 : GAIN;
+      this.#perStep = Math.min(MOST_PER_STEP, this.#perStep + gain * (least - this.#perStep));
+    }
     this.#drafted = 0;
     this.#wasIdle = false;
   }

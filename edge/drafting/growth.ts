@@ -1,37 +1,26 @@
 /**
  * Where a drafted tree grows next: at its likeliest end. The main line is one end; each refusal that is thinkable,
- * with the runner-up there, is another.
- *
- * By the time that what is drafted now is of use, the verifier has confirmed some tokens more (`distance`): ids up to
- * there cost it nothing and only open the way, and a branch that is there in time saves as many tokens.
+ * with the runner-up there, is another. The chance that the text reaches an id is what the id is worth, wherever it
+ * stands: the step of the verifier that it can save. One threshold for all of them says whether that is enough.
  */
 import type { Controller } from "./controller.ts";
 import type { Branch, DraftedText, Foretold } from "./drafted-text.ts";
-import type { Effort } from "./effort.ts";
 
-/** A guess is hinted while the chance of it and of those before it, given what is confirmed by then, is at least this. */
-const LEAST_CHANCE = 0.03;
-/** ... and the chance of it and of all before it this: below that it is hardly ever looked at. */
-const LEAST_REACH = 0.02;
-/**
- * The chance at which a branch is worth its work and its bytes at a distance of one token. Nearer, the same time is
- * better spent on being ready for a refusal, and a branch saves little; further away it saves much.
- */
-const LEAST_BRANCH_REACH = 0.03;
 /** Less likely first ids open the way to nothing. */
 const LEAST_FIRST_CHANCE = 0.2;
 export const MAX_BRANCHES = 6;
 export const MAX_BRANCH_IDS = 48;
 
+/** The end of a branch: the position where it leaves the main line, and the chance that the text gets to its end. */
+export type BranchEnd = { at: number; reach: number };
+
 export class Growth {
   readonly #text: DraftedText;
   readonly #controller: Controller;
-  readonly #effort: Effort;
 
-  constructor(text: DraftedText, controller: Controller, effort: Effort) {
+  constructor(text: DraftedText, controller: Controller) {
     this.#text = text;
     this.#controller = controller;
-    this.#effort = effort;
   }
 
   /** The chance that the text reaches the end of the main line. */
@@ -39,28 +28,26 @@ export class Growth {
     return this.#reach(this.#text.hinted);
   }
 
-  /** Whether the next id of the main line should be hinted. */
-  isWorthHinting(guess: Foretold, distance: number): boolean {
-    const { hinted } = this.#text;
-    if (hinted.length === 0) return this.#chance(guess) >= LEAST_FIRST_CHANCE;
-    const chance = this.#reach(hinted.slice(Math.max(1, Math.round(distance)))) * this.#chance(guess);
-    const leastReach = Math.max(LEAST_REACH, this.#effort.leastReach) / Math.max(1, distance);
-    return chance >= LEAST_CHANCE && this.mainReach * this.#chance(guess) >= leastReach;
+  /** Whether the next id of the main line should be hinted, where an id has to be reached with chance `leastReach`. */
+  isWorthHinting(guess: Foretold, leastReach: number): boolean {
+    const chance = this.#chance(guess);
+    return this.#text.hinted.length === 0
+      ? chance >= LEAST_FIRST_CHANCE
+      : this.mainReach * chance >= leastReach;
   }
 
-  /** The position of the likeliest branch that is worth another id, and its chance; undefined where none is. */
-  bestBranch(distance: number): { at: number; reach: number } | undefined {
+  /** The likeliest branch that is worth another id; undefined where none is. */
+  bestBranch(leastReach: number): BranchEnd | undefined {
     const { hinted, branches, confirmed } = this.#text;
-    let best: { at: number; reach: number } | undefined;
-    let reach = 1;
-    const leastBranchReach = Math.max(LEAST_BRANCH_REACH, this.#effort.leastReach) / distance ** 2;
     const count = branches.filter(({ ids }) => ids.length > 1).length;
+    let best: BranchEnd | undefined;
+    let reach = 1;
     hinted.forEach((main, i) => {
       const branch = branches.find(({ at }) => at === confirmed + i);
       const chance = reach * this.#chanceOfBranch(main, branch);
       reach *= this.#chance(main);
       const isOpen = branch ? !branch.isOver && branch.ids.length < MAX_BRANCH_IDS : count < MAX_BRANCHES;
-      if (isOpen && chance > (best?.reach ?? leastBranchReach)) best = { at: confirmed + i, reach: chance };
+      if (isOpen && chance > (best?.reach ?? leastReach)) best = { at: confirmed + i, reach: chance };
     });
     return best;
   }

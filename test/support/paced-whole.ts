@@ -6,31 +6,43 @@
 import { PortfolioDrafter } from "../../edge/drafting/drafter.ts";
 import type { Hint } from "../../edge/link/link.ts";
 import type { TokensFrame } from "../../gpu-service/protocol/frames.ts";
+import { encodeEdgeFrame } from "../../gpu-service/protocol/wire.ts";
 import { CostTable } from "../../gpu-service/verify/scheduler/cost.ts";
 import { Scheduler } from "../../gpu-service/verify/scheduler/scheduler.ts";
 import { drawVerdicts, OracleSource } from "../../infra/bench/paced/oracle.ts";
-import { pacedAs7B } from "../../infra/bench/paced/regime.ts";
+import { pacedAs7B, type Regime } from "../../infra/bench/paced/regime.ts";
 import { Agenda } from "./agenda.ts";
 import { PacedTarget, scriptedId } from "./paced-target.ts";
 import { startFrame } from "./sequences.ts";
 
-export type Whole = { alpha: number; rttMs: number; tokens?: number; trace?: (line: string) => void };
+/** `machine`: the 7B on a GPU unless given. */
+export type Whole = {
+  alpha: number;
+  rttMs: number;
+  tokens?: number;
+  machine?: Pick<Regime, "stepMs" | "draftMs">;
+  trace?: (line: string) => void;
+};
 export type WholeResult = {
   /** (tokens − 1) / milliseconds between the first and the last, over that of plain steps. */
   speedup: number;
   tokensPerStep: number;
-  /** Of hint frames' ids, branches' included. */
+  /** Of hint frames: ids, branches' included, and bytes of the link's payload. */
   idsPerToken: number;
+  bytesPerToken: number;
   framesPerToken: number;
 };
 
 const VOCABULARY = 64;
-const { stepMs, draftMs } = pacedAs7B();
-const COSTS = [1, 101].map((rows) => ({ slots: 1, rows, ms: stepMs(rows) }));
+/** Bytes of a short masked frame's header. */
+const WEBSOCKET_HEADER = 6;
+const COSTED_ROWS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 65];
 const PROMPT = [1];
 
 export async function wholeRun(settings: Whole, seed: number): Promise<WholeResult> {
-  const { alpha, rttMs, tokens = 128, trace = () => {} } = settings;
+  const { alpha, rttMs, tokens = 128, machine = pacedAs7B(), trace = () => {} } = settings;
+  const { stepMs, draftMs } = machine;
+  const costs = COSTED_ROWS.map((rows) => ({ slots: 1, rows, ms: stepMs(rows) }));
   const clock = new Clock();
   const text = Array.from({ length: PROMPT.length + tokens }, (_, i) =>
     i === 0 ? PROMPT[0]! : scriptedId(1, i),
@@ -40,7 +52,7 @@ export async function wholeRun(settings: Whole, seed: number): Promise<WholeResu
   const oracle = new OracleSource(truth, alpha, draftMs, { spend: (ms) => clock.sleep(ms) });
   const drafter = new PortfolioDrafter(PROMPT, tokens, [oracle]);
 
-  const table = new CostTable(COSTS);
+  const table = new CostTable(costs);
   const target = new PacedTarget(1, () => {});
   const model = new Proxy(target, {
     get(of, name) {
@@ -60,19 +72,22 @@ export async function wholeRun(settings: Whole, seed: number): Promise<WholeResu
     slots: 1,
     queueLimit: 1,
     queueTimeoutMs: 1e9,
-    costs: new CostTable(COSTS),
+    costs: new CostTable(costs),
     now: () => clock.now,
   });
   const mark = (at: number, ids: readonly number[]) =>
     ids.map((id, i) => (id === text[at + i] ? "+" : "-")).join("");
   let ids = 0;
   let frames = 0;
+  let bytes = 0;
   const send = (hint: Hint) => {
     frames++;
     ids += (hint.branches ?? []).reduce((sum, branch) => sum + branch.ids.length, hint.ids.length);
     const branches = (hint.branches ?? []).map((b) => ` [${b.at} ${mark(b.at, b.ids)}]`).join("");
     trace(`${clock.now.toFixed(1)}   hint p${hint.path} @${hint.at} ${mark(hint.at, hint.ids)}${branches}`);
-    clock.at(clock.now + rttMs / 2, () => scheduler.accept({ ...hint, type: "hint", stream: 1 }, clock.now));
+    const frame = { ...hint, type: "hint" as const, stream: 1 };
+    bytes += encodeEdgeFrame(frame).length + WEBSOCKET_HEADER;
+    clock.at(clock.now + rttMs / 2, () => scheduler.accept(frame, clock.now));
   };
   scheduler.accept(startFrame(1, PROMPT, { max_tokens: tokens, drafts: true }));
   clock.at(0, () => drafter.start(send));
@@ -80,7 +95,7 @@ export async function wholeRun(settings: Whole, seed: number): Promise<WholeResu
   const deliver = (frame: TokensFrame) => {
     times.push(...frame.ids.map(() => clock.now));
     trace(`${clock.now.toFixed(1)} tokens @${frame.at} +${frame.ids.length} accepted ${frame.accepted}`);
-    clock.at(clock.now + rttMs / 2, () => drafter.confirm(frame.ids, frame.accepted));
+    clock.at(clock.now + rttMs / 2, () => drafter.confirm(frame.ids));
   };
   let steps = 0;
   for (let isDone = false; !isDone; ) {
@@ -99,6 +114,7 @@ export async function wholeRun(settings: Whole, seed: number): Promise<WholeResu
     speedup: (stepMs(1) * (tokens - 1)) / ms,
     tokensPerStep: tokens / steps,
     idsPerToken: ids / tokens,
+    bytesPerToken: bytes / tokens,
     framesPerToken: frames / tokens,
   };
 }
@@ -114,6 +130,7 @@ export async function wholeMean(settings: Whole, seeds: number): Promise<WholeRe
     speedup: 1 / mean((r) => 1 / r.speedup),
     tokensPerStep: 1 / mean((r) => 1 / r.tokensPerStep),
     idsPerToken: mean((r) => r.idsPerToken),
+    bytesPerToken: mean((r) => r.bytesPerToken),
     framesPerToken: mean((r) => r.framesPerToken),
   };
 }

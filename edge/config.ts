@@ -53,6 +53,17 @@ const trustedKeys = z
     error: "two keys have the same id",
   });
 
+const origins = z
+  .string()
+  .transform((list) => list.split(",").map((origin) => origin.trim()))
+  .pipe(
+    z.array(
+      z.union([z.literal("*"), z.string().refine((origin) => URL.parse(origin)?.origin === origin)], {
+        error: 'must be "*" or origins such as https://example.org',
+      }),
+    ),
+  );
+
 const flag = z
   .enum(["0", "1"])
   .default("0")
@@ -77,6 +88,8 @@ const configSchema = z
     TRUSTED_KEYS: json.pipe(trustedKeys),
     /** Opens /admin; without it there is no /admin. */
     ADMIN_SECRET: z.string().min(16, "must have at least 16 characters").optional(),
+    /** Web pages of these origins may use /v1; "*": of all. */
+    CORS_ORIGINS: origins.optional(),
     TRAINING_URL: z.url({ protocol: /^https?$/ }).optional(),
     TRAINING_TOKEN: z.string().min(1).optional(),
     RETRAIN_RECIPE: z.string().min(1).optional(),
@@ -99,6 +112,7 @@ const configSchema = z
     memory: env.MEMORY,
     trustedKeys: env.TRUSTED_KEYS,
     adminSecret: env.ADMIN_SECRET,
+    corsOrigins: env.CORS_ORIGINS ?? [],
     training: { url: env.TRAINING_URL, token: env.TRAINING_TOKEN, recipe: env.RETRAIN_RECIPE },
     testHints: env.TEST_HINTS,
   }));

@@ -5,8 +5,11 @@ import { adminRoutes } from "./admin.ts";
 import { authenticated } from "./authentication.ts";
 import { createChatCompletion, createCompletion } from "./completions.ts";
 import type { AppEnv, Services } from "./context.ts";
+import { crossOrigin } from "./cross-origin.ts";
 import { ApiError, notFound } from "./errors.ts";
 import { getModel, listModels } from "./models.ts";
+import { openApiDocument } from "./openapi.ts";
+import { ROUTES } from "./routes.ts";
 
 const MAX_BODY_BYTES = 4 << 20;
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
@@ -14,22 +17,32 @@ const REQUEST_ID = /^[\w.:-]{1,128}$/;
 export function createApp(servicesOf: (c: Context<AppEnv>) => Services): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.use(requestId);
-  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get(pathOf(ROUTES.health), (c) => c.json({ status: "ok" }));
   app.use(async (c, next) => {
     c.set("services", servicesOf(c));
     await next();
   });
+  app.use("/openapi.json", crossOrigin);
+  app.get("/openapi.json", (c) => c.json(openApiDocument()));
+  app.use("/v1/*", crossOrigin);
   app.use("/v1/*", authenticated("completions"));
   app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
-  app.post("/v1/completions", createCompletion);
-  app.post("/v1/chat/completions", createChatCompletion);
-  app.get("/v1/models", listModels);
+  app.post(pathOf(ROUTES.completions), createCompletion);
+  app.post(pathOf(ROUTES.chat), createChatCompletion);
+  app.get(pathOf(ROUTES.models), listModels);
   app.get("/v1/models/:id", getModel);
+  for (const route of Object.values(ROUTES)) {
+    app.all(pathOf(route), () => {
+      throw methodNotAllowed(route.method);
+    });
+  }
   app.route("/admin", adminRoutes());
   app.notFound((c) => withId(c, notFound(`No such route: ${c.req.method} ${c.req.path}`).toResponse()));
   app.onError((error, c) => withId(c, errorResponse(error, c.get("requestId"))));
   return app;
 }
+
+const pathOf = ({ path }: { path: string }): string => path.replaceAll(/\{(\w+)\}/g, ":$1");
 
 const requestId: MiddlewareHandler<AppEnv> = async (c, next) => {
   const given = c.req.header("x-request-id");
@@ -40,6 +53,14 @@ const requestId: MiddlewareHandler<AppEnv> = async (c, next) => {
   await next();
   c.header("x-request-id", c.var.requestId);
 };
+
+const methodNotAllowed = (method: string) =>
+  new ApiError({
+    status: 405,
+    type: "invalid_request_error",
+    message: `This route takes ${method.toUpperCase()} only.`,
+    headers: { allow: method.toUpperCase() },
+  });
 
 function tooLarge(): never {
   throw new ApiError({

@@ -35,6 +35,7 @@ it("names every bad key at once", () => {
     TEST_HINTS: "yes",
     LINK: "warm",
     MEMORY: "off",
+    CORS_ORIGINS: "example.org",
   };
   const message = (() => {
     try {
@@ -70,6 +71,7 @@ it.each([
     { VERIFIER_URLS: "ws://gpu.example:1", TARGET: "" },
     /VERIFIER_URLS: .* clear/,
   ],
+  ["an origin with a path", { CORS_ORIGINS: "https://a.example/x" }, /CORS_ORIGINS: must be/],
 ])("refuses %s", (_, change, message) => {
   expect(() => readConfig({ ...GOOD, ...change })).toThrow(message);
 });
@@ -81,4 +83,11 @@ it("keeps nothing where told", () => {
 it("takes plain ws beyond loopback where told", () => {
   const env = { ...GOOD, VERIFIER_URLS: "ws://gpu.example:1", VERIFIER_ALLOW_PLAIN: "1" };
   expect(readConfig(env).verifierUrls).toEqual(["ws://gpu.example:1"]);
+});
+
+it("lets no origin in unless told which", () => {
+  expect(readConfig(GOOD).corsOrigins).toEqual([]);
+  const CORS_ORIGINS = "https://a.example, http://localhost:3000";
+  expect(readConfig({ ...GOOD, CORS_ORIGINS }).corsOrigins).toEqual(CORS_ORIGINS.split(", "));
+  expect(readConfig({ ...GOOD, CORS_ORIGINS: "*" }).corsOrigins).toEqual(["*"]);
 });

@@ -8,6 +8,7 @@ import { plot } from "./plots.ts";
 import { formatTable, makeResult, type Result, type Row } from "./result.ts";
 import { benchRtt } from "./rtt.ts";
 import { benchSpeedup } from "./speedup.ts";
+import { benchTrain } from "./train.ts";
 import { benchVerifier } from "./verifier.ts";
 
 export type Bench = (
@@ -21,6 +22,7 @@ const BENCHES: Record<string, Bench> = {
   kernel: benchKernel,
   rtt: benchRtt,
   capacity: benchCapacity,
+  train: benchTrain,
 };
 const USAGE = `npm run bench -- NAME [--quick] [--json] [--plot]
   NAME             ${Object.keys(BENCHES).join(", ")}

@@ -14,6 +14,7 @@ import type { Suite } from "./suites.ts";
 
 const TRAINER_REQUIREMENTS = join(ROOT, "gpu-service/training/trainer/requirements-train.txt");
 const CONVERTER_REQUIREMENTS = join(ROOT, "gpu-service/training/trainer/requirements-convert.txt");
+const CORPUS_REQUIREMENTS = join(ROOT, "gpu-service/training/trainer/requirements-corpus.txt");
 const TEST_REQUIREMENTS = join(ROOT, "test/training/requirements.txt");
 const TOOL_REQUIREMENTS = join(ROOT, "infra/check/requirements.txt");
 
@@ -36,13 +37,13 @@ export async function setUp(
 }
 
 /** The environment that the training service makes for its jobs, with the tools of the checks added. */
-async function ensureTrainerPython(data: DataFolder, say: (line: string) => void): Promise<string> {
+export async function ensureTrainerPython(data: DataFolder, say: (line: string) => void): Promise<string> {
   const folder = data.trainerVenv;
   const shell = { log: say, step: () => {}, signal: new AbortController().signal };
   const python = await ensurePythonEnv({ folder, requirements: TRAINER_REQUIREMENTS, ...wishes() }, shell);
   const stampPath = join(folder, ".outrider-check-stamp");
   const hash = createHash("sha256");
-  for (const path of [TOOL_REQUIREMENTS, TEST_REQUIREMENTS, CONVERTER_REQUIREMENTS])
+  for (const path of [TOOL_REQUIREMENTS, TEST_REQUIREMENTS, CONVERTER_REQUIREMENTS, CORPUS_REQUIREMENTS])
     hash.update(readFileSync(path));
   const wanted = hash.digest("hex");
   if (existsSync(stampPath) && readFileSync(stampPath, "utf8") === wanted) return python;

@@ -10,6 +10,7 @@ import { Link } from "./link/link.ts";
 import { NonceWindow } from "./link/nonces.ts";
 import { LinkServer } from "./link/server.ts";
 import { Metrics } from "./metrics.ts";
+import type { AttentionCost } from "./scheduler/cost.ts";
 
 const MAX_NONCES = 100_000;
 
@@ -72,9 +73,14 @@ async function startWorkers(): Promise<Engine> {
   const { info, engines } = pool;
   const { widths, costs } = engines[0]!;
   const loadMs = engines.map((engine) => Math.round(engine.loadMs));
-  const stepMs = costs.map(({ slots, rows, ms }) => ({ slots, rows, ms: Number(ms.toFixed(2)) }));
-  log.info({ ...info, workers, widths, load_ms: loadMs, step_ms: stepMs }, "target loaded and exact");
+  const stepMs = costs.points.map(({ slots, rows, ms }) => ({ slots, rows, ms: Number(ms.toFixed(2)) }));
+  const cost = { step_ms: stepMs, per_1000_cached: perThousand(costs.attention) };
+  log.info({ ...info, workers, widths, load_ms: loadMs, ...cost }, "target loaded and exact");
   return pool;
+}
+
+function perThousand({ readMs, lookMs }: AttentionCost): { ms: number; row_ms: number } {
+  return { ms: Number((readMs * 1000).toFixed(2)), row_ms: Number((lookMs * 1000).toFixed(2)) };
 }
 
 /** SIGTERM or SIGINT: no new completions, those that run may end, then everything closes. A second one ends at once. */

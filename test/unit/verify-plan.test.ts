@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Acceptance } from "../../gpu-service/verify/scheduler/acceptance.ts";
-import { CostTable } from "../../gpu-service/verify/scheduler/cost.ts";
+import { CostTable, EMPTY } from "../../gpu-service/verify/scheduler/cost.ts";
 import { planHintRows } from "../../gpu-service/verify/scheduler/plan.ts";
 import { FakeTarget, reference } from "../support/fake-target.ts";
 import { idsOf, schedulerFor, startFrame } from "../support/sequences.ts";
@@ -32,15 +32,23 @@ describe("the cost table", () => {
   it("learns how shapes compare, whatever the machine's pace", () => {
     const learnt = alone([1, 10], [4, 11]);
     for (let i = 0; i < 400; i++) {
-      learnt.observe(1, 1, 30);
-      learnt.observe(1, 4, 60);
+      learnt.observe(1, 1, EMPTY, 30);
+      learnt.observe(1, 4, EMPTY, 60);
     }
     expect(learnt.ms(1, 4) / learnt.ms(1, 1)).toBeCloseTo(2, 1);
   });
   it("learns nothing about shapes from a machine that is slow in all", () => {
     const learnt = alone([1, 10], [4, 20]);
-    for (let i = 0; i < 400; i++) learnt.observe(1, 1, 50);
+    for (let i = 0; i < 400; i++) learnt.observe(1, 1, EMPTY, 50);
     expect(learnt.ms(1, 4) / learnt.ms(1, 1)).toBeGreaterThan(1.5);
+  });
+  it("adds what attention costs over cached text, by sequence and by row, at the machine's pace", () => {
+    const far = { read: 1000, looked: 4000 };
+    const costly = new CostTable([{ slots: 1, rows: 4, ms: 10 }], { readMs: 0.004, lookMs: 0.001 });
+    expect(costly.ms(1, 4, far)).toBe(18);
+    for (let i = 0; i < 400; i++) costly.observe(1, 4, far, 36);
+    expect(costly.ms(1, 4, far)).toBeCloseTo(36, 1);
+    expect(costly.ms(1, 4) / costly.ms(1, 4, far)).toBeCloseTo(10 / 18, 1);
   });
   it("of no points is refused", () => expect(() => new CostTable([])).toThrow("no point"));
 });
@@ -102,6 +110,17 @@ describe("hint rows", () => {
     const sure = { chances: chances(1, 64), credit: rich };
     const costs = alone([1, 10], [11, 20]);
     expect(planHintRows([sure], { slots: 1, tokens: 1, rows: 1, mostMs: 15 }, costs)).toEqual([5]);
+  });
+  it("go to the text that is cheap to look at, where chances are equal and credit is short", () => {
+    const costs = new CostTable(
+      [
+        { slots: 2, rows: 2, ms: 10 },
+        { slots: 2, rows: 4, ms: 12 },
+      ],
+      { readMs: 0, lookMs: 0.01 },
+    );
+    const offers = [1000, 10].map((cached) => ({ chances: [0.9], credit: 5, cached }));
+    expect(planHintRows(offers, { slots: 2, tokens: 2, rows: 2 }, costs)).toEqual([0, 1]);
   });
   it("never cost more than the sequence's credit", () => {
     expect(planHintRows([{ chances: chances(0.99, 8), credit: 2.5 }], one, alone([1, 10], [9, 18]))).toEqual([

@@ -1,6 +1,6 @@
 /** What runs in one step: the rows that every sequence needs anyway, and the hint rows that pay. */
 import { MAX_HINT_IDS } from "../../protocol/frames.ts";
-import type { CostTable } from "./cost.ts";
+import { type CostTable, EMPTY, type Past, withRows } from "./cost.ts";
 import type { Foretold } from "./hints.ts";
 import type { SlotRows } from "./model.ts";
 import { type Offer, planHintRows } from "./plan.ts";
@@ -9,13 +9,14 @@ import type { Sequence } from "./sequence.ts";
 /** Rows of a prompt in one step when nobody else waits for it; 64 keep a cancel's delay short. */
 const PREFILL_ROWS = 64;
 /** A prompt's chunk may make a step of the others at most this much longer, with their hint rows this much. */
-const PREFILL_SLOWDOWN = 2;
+const PREFILL_SLOWDOWN = 2.2;
 const PREFILL_SLOWDOWN_WITH_HINTS = 2.5;
-const LEAST_PREFILL_ROWS = 4;
 
 /** One sequence's part in a step. */
 export type Part = {
   sequence: Sequence;
+  /** Positions in the cache before the step. */
+  cached: number;
   /** Rows of committed ids that are not in the cache yet. */
   fresh: number;
   /** What is foretold after them, and how much of that is tried. */
@@ -23,23 +24,39 @@ export type Part = {
   hinted: readonly number[];
 };
 
-export type Batch = { parts: Part[]; baseRows: number; rows: number };
+/** `base`: without the hint rows. */
+export type Batch = { parts: Part[]; base: Extent; whole: Extent };
+/** What a step's cost depends on, beside its sequences. */
+export type Extent = { rows: number; past: Past };
 
 /** `active`: oldest first. Every sequence with its text in the cache takes part; prompts share a budget of rows. */
 export function planBatch(active: readonly Sequence[], costs: CostTable): Batch {
   const parts = freshParts(active, costs);
-  const baseRows = parts.reduce((sum, part) => sum + part.fresh, 0);
+  const base = extentOf(parts);
   const offering = parts.filter((part) => part.foretold);
-  const offers = offering.map((part) => offerOf(part, parts.length, baseRows, costs));
-  const tokens = parts.filter((part) => part.fresh === part.sequence.pendingIds).length;
-  const mostMs = tokens === parts.length ? undefined : costs.ms(tokens, tokens) * PREFILL_SLOWDOWN_WITH_HINTS;
-  const hintRows = planHintRows(offers, { slots: parts.length, tokens, rows: baseRows, mostMs }, costs);
-  let rows = baseRows;
+  const offers = offering.map((part) => offerOf(part, parts.length, base, costs));
+  const tokens = parts.filter(({ sequence, fresh }) => fresh === sequence.pendingIds).length;
+  const others = parts.filter(({ sequence }) => sequence.pendingIds === 1);
+  const isShared = others.length > 0 && others.length < parts.length;
+  const { rows, past } = extentOf(others);
+  const mostMs = isShared ? costs.ms(rows, rows, past) * PREFILL_SLOWDOWN_WITH_HINTS : undefined;
+  const plan = { slots: parts.length, tokens, ...base, mostMs };
+  const hintRows = planHintRows(offers, plan, costs);
   offering.forEach((part, i) => {
     part.hinted = part.foretold!.ids.slice(0, hintRows[i]);
-    rows += part.hinted.length;
   });
-  return { parts, baseRows, rows };
+  return { parts, base, whole: extentOf(parts) };
+}
+
+/** Rows of all parts with the hint rows that they have so far. */
+export function extentOf(parts: readonly Part[]): Extent {
+  let rows = 0;
+  let past = EMPTY;
+  for (const { cached, fresh, hinted } of parts) {
+    rows += fresh + hinted.length;
+    past = withRows(past, cached, fresh + hinted.length);
+  }
+  return { rows, past };
 }
 
 export function slotRows({ sequence, fresh, hinted }: Part): SlotRows {
@@ -54,7 +71,8 @@ export function slotRows({ sequence, fresh, hinted }: Part): SlotRows {
 
 function freshParts(active: readonly Sequence[], costs: CostTable): Part[] {
   const prompts = active.filter((s) => s.pendingIds > 1);
-  const rows = prefillRows(prompts, prefillBudget(active.length - prompts.length, costs));
+  const ready = active.filter((s) => s.pendingIds === 1);
+  const rows = prefillRows(prompts, prefillBudget(ready, prompts, costs));
   const parts: Part[] = [];
   for (const sequence of active) {
     const pending = sequence.pendingIds;
@@ -62,7 +80,7 @@ function freshParts(active: readonly Sequence[], costs: CostTable): Part[] {
     if (fresh === 0) continue;
     const most = fresh === pending ? Math.min(MAX_HINT_IDS, sequence.cap - sequence.outputTokens - 1) : 0;
     const foretold = most > 0 ? sequence.hints.next(sequence.text.length, most) : undefined;
-    parts.push({ sequence, fresh, foretold, hinted: [] });
+    parts.push({ sequence, cached: sequence.cache!.length, fresh, foretold, hinted: [] });
   }
   return parts;
 }
@@ -85,21 +103,30 @@ function prefillRows(prompts: readonly Sequence[], budget: number): ReadonlyMap<
   return rows;
 }
 
-function prefillBudget(ready: number, costs: CostTable): number {
-  if (ready === 0) return PREFILL_ROWS;
-  const most = costs.ms(ready, ready) * PREFILL_SLOWDOWN;
-  let rows = LEAST_PREFILL_ROWS;
-  while (rows * 2 <= PREFILL_ROWS && costs.ms(ready + 1, ready + rows * 2) <= most) rows *= 2;
+/** As many rows of prompts as do not hold the others up too long, as if all of them were of the longest prompt. */
+function prefillBudget(ready: readonly Sequence[], prompts: readonly Sequence[], costs: CostTable): number {
+  if (ready.length === 0 || prompts.length === 0) return PREFILL_ROWS;
+  const slots = ready.length;
+  const past = ready.reduce((sum, { cache }) => withRows(sum, cache!.length, 1), EMPTY);
+  const most = costs.ms(slots, slots, past) * PREFILL_SLOWDOWN;
+  const cached = Math.max(...prompts.map(({ cache }) => cache!.length));
+  const fits = (rows: number) =>
+    costs.ms(slots + 1, slots + rows, withRows(past, cached + rows, rows)) <= most;
+  let rows = 1;
+  while (rows < PREFILL_ROWS && fits(rows + 1)) rows++;
   return rows;
 }
 
-function offerOf({ sequence, foretold }: Part, slots: number, baseRows: number, costs: CostTable): Offer {
+function offerOf(part: Part, slots: number, { rows, past }: Extent, costs: CostTable): Offer {
+  const { sequence, cached, foretold } = part;
   // A sequence begins with credit for one hint row.
-  sequence.credit ??= (costs.ms(slots, baseRows + 1) - costs.ms(slots, baseRows)) * 1.01;
+  sequence.credit ??=
+    (costs.ms(slots, rows + 1, { ...past, looked: past.looked + cached }) - costs.ms(slots, rows, past)) *
+    1.01;
   let chance = 1;
   const chances = foretold!.ids.map((_, place) => {
     chance *= sequence.acceptance.rate(foretold!.sources[place]!, place);
     return chance;
   });
-  return { chances, credit: sequence.credit };
+  return { chances, credit: sequence.credit, cached };
 }

@@ -1,11 +1,26 @@
 /**
- * What a step costs: milliseconds by sequences and rows, linear between the points.
+ * What a step costs: milliseconds by sequences and rows, linear between the points, and what attention adds for the
+ * text that is cached already.
  *
  * Points are measured at load, when a machine may be busy with other things, so they are corrected by every step
  * that runs. How fast the machine is as a whole just now goes into a common pace, and a point moves by what is left.
  */
 
+/** Of a step on empty caches. */
 export type CostPoint = { slots: number; rows: number; ms: number };
+/** Milliseconds for each cached position that a sequence has (`read`), and for each that one of its rows looks at. */
+export type AttentionCost = { readMs: number; lookMs: number };
+export type Costs = { points: readonly CostPoint[]; attention: AttentionCost };
+/** Cached positions of a step's sequences, and the same times their rows. */
+export type Past = { read: number; looked: number };
+
+export const EMPTY: Past = { read: 0, looked: 0 };
+export const FREE: AttentionCost = { readMs: 0, lookMs: 0 };
+
+/** `rows` rows of a sequence with `cached` positions beside what runs already. */
+export function withRows(past: Past, cached: number, rows: number): Past {
+  return { read: past.read + cached, looked: past.looked + cached * rows };
+}
 
 /** Weight of one step in the pace, and in its points. */
 const PACE_GAIN = 0.2;
@@ -18,11 +33,13 @@ export class CostTable {
   readonly #widths: { slots: number; points: CostPoint[] }[];
   /** Logarithm of how much slower than the table the machine is just now. */
   #pace = 0;
+  readonly #attention: AttentionCost;
 
-  /** Throws if there is no point. */
-  constructor(points: readonly CostPoint[]) {
+  /** Throws if there is no point. Without `attention` cached text costs nothing. */
+  constructor(points: readonly CostPoint[], attention: AttentionCost = FREE) {
     if (points.length === 0) throw new Error("cost table: no point measured");
     const widths = [...new Set(points.map((p) => p.slots))].sort((a, b) => a - b);
+    this.#attention = attention;
     this.#widths = widths.map((slots) => {
       const own = points.filter((p) => p.slots === slots).sort((a, b) => a.rows - b.rows);
       return { slots, points: neverFalling(own.map((p) => ({ ...p }))) };
@@ -30,14 +47,16 @@ export class CostTable {
   }
 
   /** Milliseconds of a step with `slots` sequences and `rows` rows in all, as fast as the machine is just now. */
-  ms(slots: number, rows: number): number {
-    return this.#tableMs(slots, rows) * Math.exp(this.#pace);
+  ms(slots: number, rows: number, past = EMPTY): number {
+    const { readMs, lookMs } = this.#attention;
+    const attentionMs = past.read * readMs + past.looked * lookMs;
+    return (this.#tableMs(slots, rows) + attentionMs) * Math.exp(this.#pace);
   }
 
   /** A step with so many sequences and rows took `ms`. */
-  observe(slots: number, rows: number, ms: number): void {
+  observe(slots: number, rows: number, past: Past, ms: number): void {
     const points = this.#pointsOf(slots);
-    const off = clamp(Math.log(ms / this.ms(slots, rows)), MOST_DEVIATION);
+    const off = clamp(Math.log(ms / this.ms(slots, rows, past)), MOST_DEVIATION);
     this.#pace += PACE_GAIN * off;
     const [low, high] = around(points, rows);
     const share = clamp((rows - low.rows) / (high.rows - low.rows || 1), 1);

@@ -8,7 +8,7 @@
  * A wait holds up everybody, so it has to be worth it for all together. Where others have much to do, it never is.
  */
 import type { Awaited } from "./arrivals.ts";
-import type { CostTable } from "./cost.ts";
+import { type CostTable, EMPTY, withRows } from "./cost.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** Ids per sequence that are looked ahead. */
@@ -41,7 +41,7 @@ export function worthwhileHold(active: readonly Sequence[], costs: CostTable, no
   if (active.length === 0 || active.some((sequence) => sequence.pendingIds !== 1)) return undefined;
   const prospects = active.map((sequence) => prospectOf(sequence, now));
   if (prospects.every(({ awaited }) => !awaited)) return undefined;
-  const steps = new StepCosts(costs, active.length);
+  const steps = new StepCosts(costs, active);
   const pace = paceAtOnce(prospects, steps);
   const candidates = prospects
     .map((prospect) => bestWait(prospect, pace, steps))
@@ -75,13 +75,18 @@ class StepCosts {
   readonly shareMs: number;
   readonly #rowsMs: readonly number[];
 
-  constructor(costs: CostTable, slots: number) {
-    this.plainMs = costs.ms(slots, slots);
+  constructor(costs: CostTable, active: readonly Sequence[]) {
+    const slots = active.length;
+    const past = active.reduce((sum, { cache }) => withRows(sum, cache!.length, 1), EMPTY);
+    this.plainMs = costs.ms(slots, slots, past);
     this.shareMs = this.plainMs / slots;
-    this.#rowsMs = Array.from({ length: MOST_IDS + 1 }, (_, k) => costs.ms(slots, slots + k) - this.plainMs);
+    this.#rowsMs = Array.from({ length: MOST_IDS + 1 }, (_, k) => {
+      const looked = past.looked + (k * past.read) / slots;
+      return costs.ms(slots, slots + k, { ...past, looked }) - this.plainMs;
+    });
   }
 
-  /** Milliseconds that `rows` hint rows add to a step. */
+  /** Milliseconds that `rows` hint rows add to a step, of sequences of average length. */
   rowsMs(rows: number): number {
     return this.#rowsMs[rows]!;
   }

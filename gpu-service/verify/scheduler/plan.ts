@@ -7,7 +7,7 @@
  * never exceed what hints have saved it plus a small share of plain time. And what pays for all together may
  * not hold up one of them too much: the rows of a long right hint make everybody's step longer.
  */
-import type { CostTable } from "./cost.ts";
+import { type CostTable, EMPTY, type Past } from "./cost.ts";
 
 /** Share of plain time that a sequence may waste on wrong hints. */
 export const WASTE_SHARE = 0.015;
@@ -20,6 +20,8 @@ export type Offer = {
   chances: readonly number[];
   /** Milliseconds that this sequence may still waste. */
   credit: number;
+  /** Cached positions that each of its rows looks at. */
+  cached?: number;
 };
 
 /** What runs in the step anyway: sequences, those of them that gain a token by it, and their rows. */
@@ -27,6 +29,7 @@ export type Base = {
   slots: number;
   tokens: number;
   rows: number;
+  past?: Past;
   /** With its hint rows the step may not take longer than this, milliseconds. */
   mostMs?: number | undefined;
 };
@@ -37,20 +40,26 @@ export function planHintRows(offers: readonly Offer[], base: Base, costs: CostTa
   const spent = offers.map(() => 0);
   const gained = offers.map(() => 1);
   let best = [...taken];
-  const plainMs = costs.ms(base.slots, base.rows);
+  let past = base.past ?? EMPTY;
+  const plainMs = costs.ms(base.slots, base.rows, past);
   let cost = plainMs;
   let expected = base.tokens;
   let bestRatio = expected / cost;
   for (let rows = 1; rows <= MAX_HINT_ROWS_PER_STEP; rows++) {
-    const nextCost = costs.ms(base.slots, base.rows + rows);
-    const pick = nextCost > (base.mostMs ?? nextCost) ? -1 : likeliest(offers, taken, spent, nextCost - cost);
+    const pastWith = (offer: Offer) => ({ read: past.read, looked: past.looked + (offer.cached ?? 0) });
+    const priceOf = (offer: Offer) => costs.ms(base.slots, base.rows + rows, pastWith(offer)) - cost;
+    const pick = likeliest(offers, taken, spent, priceOf);
     if (pick < 0) break;
-    const chance = offers[pick]!.chances[taken[pick]!]!;
+    const offer = offers[pick]!;
+    const price = priceOf(offer);
+    if (cost + price > (base.mostMs ?? Number.POSITIVE_INFINITY)) break;
+    const chance = offer.chances[taken[pick]!]!;
     expected += chance;
     gained[pick] = gained[pick]! + chance;
     taken[pick] = taken[pick]! + 1;
-    spent[pick] = spent[pick]! + nextCost - cost;
-    cost = nextCost;
+    spent[pick] = spent[pick]! + price;
+    cost += price;
+    past = pastWith(offer);
     const least = offers.length < base.tokens ? 1 : Math.min(...gained);
     if (expected / cost > bestRatio && LEAST_PACE * cost <= least * plainMs) {
       bestRatio = expected / cost;
@@ -65,15 +74,16 @@ function likeliest(
   offers: readonly Offer[],
   taken: readonly number[],
   spent: readonly number[],
-  price: number,
+  priceOf: (offer: Offer) => number,
 ): number {
   let pick = -1;
   let chance = 0;
   for (let i = 0; i < offers.length; i++) {
     const { chances, credit } = offers[i]!;
     const next = chances[taken[i]!];
-    if (next === undefined || next < chance || spent[i]! + price > credit) continue;
+    if (next === undefined || next < chance) continue;
     if (next === chance && (pick < 0 || taken[i]! >= taken[pick]!)) continue;
+    if (spent[i]! + priceOf(offers[i]!) > credit) continue;
     pick = i;
     chance = next;
   }

@@ -89,7 +89,7 @@ export class Scheduler {
     const ran = this.#options.now();
     const outcome = this.#settle(batch, logits, ran);
     const ended = this.#options.now();
-    this.#options.costs.observe(batch.parts.length, batch.rows, ran - started);
+    this.#options.costs.observe(batch.parts.length, batch.whole.rows, batch.whole.past, ran - started);
     return { ...outcome, ms: ended - started, samplingMs: ended - ran };
   }
 
@@ -181,7 +181,7 @@ export class Scheduler {
       }
       if (sequence.finish) this.#finish(sequence, sequence.finish);
     });
-    return { slots: batch.parts.length, rows: batch.rows, tokens, drafted, accepted };
+    return { slots: batch.parts.length, rows: batch.whole.rows, tokens, drafted, accepted };
   }
 
   #find(stream: number): Sequence | undefined {

@@ -77,10 +77,15 @@ function observe({ sequence, foretold }: Part, ids: readonly number[]): void {
 }
 
 /** Credits what accepted ids saved and a share of plain time; debits what hint rows cost. */
-function keepLedger({ sequence, hinted }: Part, accepted: number, batch: Batch, costs: CostTable): void {
+function keepLedger(part: Part, accepted: number, batch: Batch, costs: CostTable): void {
+  const { sequence, hinted, cached } = part;
   if (sequence.credit === undefined) return;
+  const { base, whole } = batch;
   const slots = batch.parts.length;
-  const plainMs = costs.ms(slots, batch.baseRows) / slots;
-  const priceMs = costs.ms(slots, batch.rows) - costs.ms(slots, batch.rows - hinted.length);
+  const plainMs = costs.ms(slots, base.rows, base.past) / slots;
+  const looked = whole.past.looked - hinted.length * cached;
+  const priceMs =
+    costs.ms(slots, whole.rows, whole.past) -
+    costs.ms(slots, whole.rows - hinted.length, { ...whole.past, looked });
   sequence.credit += plainMs * (accepted + WASTE_SHARE) - priceMs;
 }

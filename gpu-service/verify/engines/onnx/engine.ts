@@ -1,14 +1,14 @@
 /** The embedded engine: a worker thread that owns the target (worker.ts), seen from the side of the sockets. */
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import type { CostPoint } from "../../scheduler/cost.ts";
+import type { Costs } from "../../scheduler/cost.ts";
 import type { Engine, EngineInfo, EngineInput, EngineListener } from "../engine.ts";
 import type { FromWorker, ToWorker, WorkerOptions } from "./messages.ts";
 
 const CLOSE_TIMEOUT_MS = 5_000;
 
 export type OnnxEngine = Engine & {
-  readonly costs: readonly CostPoint[];
+  readonly costs: Costs;
   /** Widths of the graphs that are loaded. */
   readonly widths: readonly number[];
   readonly loadMs: number;
@@ -50,7 +50,7 @@ export async function startOnnxEngine(options: WorkerOptions, listener: EngineLi
   };
 }
 
-type Ready = { info: EngineInfo; costs: readonly CostPoint[]; widths: number[]; loadMs: number };
+type Ready = { info: EngineInfo; costs: Costs; widths: number[]; loadMs: number };
 
 function firstMessage(worker: Worker): Promise<Ready> {
   return new Promise((resolve, reject) => {

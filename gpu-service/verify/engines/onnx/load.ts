@@ -1,5 +1,5 @@
 /** Loads a target and refuses it unless it is exact here: the way from a folder to a model that may serve. */
-import type { CostPoint } from "../../scheduler/cost.ts";
+import { type Costs, FREE } from "../../scheduler/cost.ts";
 import type { TargetModel } from "../../scheduler/model.ts";
 import { blockingWait, PacedTarget } from "../pace.ts";
 import { measureCosts } from "./measure.ts";
@@ -13,7 +13,7 @@ export type Loaded = {
   target: Target;
   /** Widths of the graphs that are loaded. */
   widths: number[];
-  costs: readonly CostPoint[];
+  costs: Costs;
   /** By how many milliseconds the last step was longer than its pace; 0 without a pace. */
   overrunMs: () => number;
 };
@@ -34,7 +34,8 @@ export async function loadExactModel(
   const { widths } = model;
   if (options.pace) {
     const paced = new PacedTarget(model, options.pace, blockingWait(now));
-    return { model: paced, target, widths, costs: options.pace.points, overrunMs: () => paced.overrunMs };
+    const costs = { points: options.pace.points, attention: FREE };
+    return { model: paced, target, widths, costs, overrunMs: () => paced.overrunMs };
   }
   const costs = await measureCosts(model, widths, measureRounds, now);
   return { model, target, widths, costs, overrunMs: () => 0 };

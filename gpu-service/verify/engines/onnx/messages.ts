@@ -1,5 +1,5 @@
 /** What the engine's two sides say to each other across the thread boundary. */
-import type { CostPoint } from "../../scheduler/cost.ts";
+import type { Costs } from "../../scheduler/cost.ts";
 import type { EngineInfo, EngineInput, EngineTurn } from "../engine.ts";
 import type { Pace } from "../pace.ts";
 
@@ -20,6 +20,6 @@ export type WorkerOptions = {
 /** `at`: when the input arrived, in milliseconds since the epoch: the two sides' own clocks begin at different times. */
 export type ToWorker = { type: "input"; input: EngineInput; at: number } | { type: "close" };
 export type FromWorker =
-  | { type: "ready"; info: EngineInfo; costs: readonly CostPoint[]; widths: number[]; loadMs: number }
+  | { type: "ready"; info: EngineInfo; costs: Costs; widths: number[]; loadMs: number }
   | ({ type: "turn" } & EngineTurn)
   | { type: "failed"; reason: string };

@@ -27,7 +27,11 @@ async function run(port: MessagePort): Promise<void> {
     MEASURE_ROUNDS,
     now,
   );
-  const scheduler = new Scheduler(model, { ...options, costs: new CostTable(costs), now });
+  const scheduler = new Scheduler(model, {
+    ...options,
+    costs: new CostTable(costs.points, costs.attention),
+    now,
+  });
   let closing = false;
   let wake = () => {};
   const take = (message: ToWorker) => {

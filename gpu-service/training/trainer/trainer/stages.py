@@ -19,11 +19,13 @@ STAGES = {
     "generate": "let the target write texts and keep its logits",
     "distil": "teach a draft to foresee the target",
     "evaluate": "measure acceptance on held-out texts",
+    "humaneval": "count the problems that a model solves",
     "export": "write the release that the edge reads",
 }
 COMMANDS = {
     **STAGES,
     "convert": "make a target's Hugging Face folder of a GGUF file",
+    "plan": "what training will cost, without running it",
     "golden": "write what an image computes, for kernels' tests",
     "run": "all stages of a recipe",
 }

@@ -1,0 +1,75 @@
+"""Programs that nobody has read run under limits, and HumanEval counts what passes its own tests."""
+
+import re
+import socket
+import threading
+
+import pytest
+
+from trainer.decontaminate import humaneval
+from trainer.humaneval import body_of, program_of
+from trainer.sandbox import Limits, run_program
+
+QUICK = Limits(seconds=1, memory_bytes=256 << 20)
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("assert 1 + 1 == 2", "passed"),
+        ("import math, collections, typing, re, itertools\nassert math.sqrt(4) == 2", "passed"),
+        ("print('loud' * 1000)", "passed"),
+        ("assert 1 + 1 == 3", "AssertionError"),
+        ("def f(:", "SyntaxError: invalid syntax"),
+        ("while True: pass", "ended by signal"),
+        ("import time\ntime.sleep(60)", "out of time"),
+        ("x = bytearray(1 << 30)", "MemoryError"),
+        ("open('x', 'w').write('x')", "PermissionError"),
+        ("import os\nos.remove(os.__file__)", "PermissionError"),
+        ("import subprocess\nsubprocess.run(['id'])", "PermissionError"),
+        ("import os\nos.system('id')", "PermissionError"),
+        ("import os\nos.fork()", "PermissionError"),
+        ("import os\nos.kill(os.getppid(), 9)", "PermissionError"),
+        ("import ctypes\nctypes.CDLL(None)", "PermissionError"),
+        ("import sys\nsys.exit(0)", "ended before its end"),
+        ("import os\nos._exit(0)", "ended before its end"),
+        ("import sys\nsys.stdin.read()\nassert False", "AssertionError"),
+    ],
+)
+def test_programs(program: str, reason: str) -> None:
+    outcome = run_program(program, QUICK)
+    assert re.search(reason, outcome.reason), outcome
+    assert outcome.passed == (reason == "passed")
+
+
+def test_no_program_reaches_a_server_on_this_machine() -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    reached = threading.Event()
+
+    def wait() -> None:
+        try:
+            server.accept()
+            reached.set()
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    program = f"import socket\nsocket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 2)"
+    assert "PermissionError" in run_program(program, QUICK).reason
+    server.close()
+    assert not reached.is_set()
+
+
+def test_a_body_ends_where_something_else_begins() -> None:
+    assert body_of("    return 1\n\n\ndef other():\n    pass\n") == "    return 1\n\n"
+    assert body_of("    return 1\n```\nThis function") == "    return 1"
+    assert body_of("    if x:\n        return 1\n    # so\n    return 2\n").endswith("return 2\n")
+
+
+def test_the_canonical_answers_pass_and_wrong_ones_do_not() -> None:
+    problems = humaneval()[::20]
+    for problem in problems:
+        right = run_program(program_of(problem, problem["canonical_solution"]), Limits())
+        assert right.passed, (problem["task_id"], right.reason)
+        assert not run_program(program_of(problem, "    return None\n"), Limits()).passed

@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { StartError } from "../start/errors.ts";
 import { runMain } from "../start/run-main.ts";
+import { benchAcceptance } from "./acceptance.ts";
 import { benchCapacity } from "./capacity.ts";
 import { benchKernel } from "./kernel.ts";
 import { plot } from "./plots.ts";
@@ -12,7 +13,15 @@ import { benchTrain } from "./train.ts";
 import { benchVerifier } from "./verifier.ts";
 
 export type Bench = (
-  options: { quick: boolean; shape?: string; against?: string; target?: string; suite?: string },
+  options: {
+    quick: boolean;
+    shape?: string;
+    against?: string;
+    target?: string;
+    suite?: string;
+    release?: string;
+    draft?: string;
+  },
   say: (line: string) => void,
 ) => Promise<Pick<Result, "rows" | "summary">>;
 
@@ -23,6 +32,7 @@ const BENCHES: Record<string, Bench> = {
   rtt: benchRtt,
   capacity: benchCapacity,
   train: benchTrain,
+  acceptance: benchAcceptance,
 };
 const USAGE = `npm run bench -- NAME [--quick] [--json] [--plot]
   NAME             ${Object.keys(BENCHES).join(", ")}
@@ -30,7 +40,9 @@ const USAGE = `npm run bench -- NAME [--quick] [--json] [--plot]
   --target NAME    speedup: default, or padded (the default one at the cost of a larger model)
   --suite NAME     speedup: this suite only
   --shape NAME     kernel: this shape only
-  --against FOLDER kernel: another engine beside ours`;
+  --against FOLDER kernel: another engine beside ours
+  --release FOLDER acceptance: another release than the one that ships
+  --draft FOLDER   acceptance: a draft whose weights are measured unrounded and rounded, too`;
 
 await runMain(main);
 
@@ -68,6 +80,8 @@ function readArguments() {
         against: { type: "string" },
         target: { type: "string" },
         suite: { type: "string" },
+        release: { type: "string" },
+        draft: { type: "string" },
       },
     });
   } catch (error) {

@@ -26,6 +26,7 @@ COMMANDS = {
     **STAGES,
     "convert": "make a target's Hugging Face folder of a GGUF file",
     "plan": "what training will cost, without running it",
+    "foresight": "how well a draft foresees given texts",
     "golden": "write what an image computes, for kernels' tests",
     "run": "all stages of a recipe",
 }

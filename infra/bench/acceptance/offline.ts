@@ -1,0 +1,22 @@
+/** The same texts offline: `python -m trainer foresight`. */
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { z } from "zod";
+import { ROOT } from "../../start/paths.ts";
+
+const offlineSchema = z.record(
+  z.string(),
+  z.object({ ids: z.int(), greedy: z.number(), accepted_len_4: z.number(), accepted_len_8: z.number() }),
+);
+/** By domain. */
+export type Offline = z.infer<typeof offlineSchema>;
+
+/** `draft`: flags that name a release or a draft. */
+export async function foresee(python: string, texts: string, draft: readonly string[]): Promise<Offline> {
+  const out = `${texts}.json`;
+  const args = ["-m", "trainer", "foresight", "--texts", texts, ...draft, "--out", out];
+  await promisify(execFile)(python, args, { cwd: join(ROOT, "gpu-service/training/trainer") });
+  return offlineSchema.parse(JSON.parse(await readFile(out, "utf8")));
+}

@@ -1,8 +1,9 @@
 /**
  * `capacity`: tokens per second of all sessions together, for 1 to 16 at once, with drafts off and on.
  *
- * Sessions ask for one text after the other; counted is what arrives in a window of time after a warm-up. Off and on
- * are measured one after the other. More sessions than the verifier's slots wait in its queue.
+ * Sessions ask for one text after the other, with drafts off and on in turn. More sessions than the verifier's slots
+ * wait in its queue. Paced, all texts are alike, and counted is what arrives in a window of time after a warm-up;
+ * real ones differ, so the same prompts are asked both ways, and counted are all tokens until the last has come.
  * Paced: emulated, all times × 4, the network's too (30 ms before that), with the oracle as a draft; the draft beside
  * the target is worked out: its verifier drafts for one sequence after the other on its own core, between its steps,
  * with the best block length. Real: the whole system on this machine, HumanEval prompts, the draft that ships.
@@ -13,11 +14,11 @@ import { complete, type Drafts } from "./client.ts";
 import type { Bench } from "./main.ts";
 import { besideTokS } from "./paced/beside.ts";
 import { drawTruth, oracleDrafter, PROMPT } from "./paced/cell.ts";
-import { runCrowd } from "./paced/crowd.ts";
+import { runCrowd, runThrough } from "./paced/crowd.ts";
 import { type Lane, openLanes } from "./paced/lane.ts";
 import { pacedAs7B } from "./paced/regime.ts";
 import { leaveVerifierCore } from "./pinning.ts";
-import { fetchHumanEvalPrompts } from "./prompts.ts";
+import { fetchHumanEvalPrompts, type Prompt } from "./prompts.ts";
 import { type Row, round, type Summary } from "./result.ts";
 import { startTemporarySystem } from "./temporary-system.ts";
 
@@ -26,10 +27,10 @@ const SLOTS = 8;
 const ALPHA = 0.8;
 const RTT_MS = 30;
 const DILATION = 4;
-/** `tokens`: length of a text. A lane for each number of sessions: they mostly wait. */
-type Extent = { pacedMs: number; realMs: number; tokens: number; realSessions: readonly number[] };
-const FULL: Extent = { pacedMs: 45_000, realMs: 12_000, tokens: 128, realSessions: SESSIONS };
-const QUICK: Extent = { pacedMs: 3_000, realMs: 1_200, tokens: 16, realSessions: [1, 8] };
+/** `tokens`: length of a text; `texts`: of each session of a real run. */
+type Extent = { pacedMs: number; tokens: number; texts: number; realSessions: readonly number[] };
+const FULL: Extent = { pacedMs: 45_000, tokens: 128, texts: 3, realSessions: SESSIONS };
+const QUICK: Extent = { pacedMs: 3_000, tokens: 16, texts: 2, realSessions: [1, 8] };
 
 export const benchCapacity: Bench = async ({ quick }, say) => {
   const extent = quick ? QUICK : FULL;
@@ -37,6 +38,7 @@ export const benchCapacity: Bench = async ({ quick }, say) => {
   return { rows, summary: summarise(rows) };
 };
 
+/** A lane for each number of sessions: they mostly wait. */
 async function measurePaced({ pacedMs, tokens }: Extent, say: (line: string) => void): Promise<Row[]> {
   const lanes = await openLanes(SESSIONS.length, pacedAs7B(DILATION), { SLOTS: String(SLOTS) });
   try {
@@ -63,23 +65,17 @@ const beside = ({ regime }: Lane, sessions: number): number =>
   besideTokS(regime, Math.min(SLOTS, sessions), ALPHA);
 
 async function measureReal(extent: Extent, say: (line: string) => void): Promise<Row[]> {
-  const { realMs, realSessions, tokens } = extent;
+  const { realSessions, tokens, texts } = extent;
   const data = openDataFolder();
   const python = await ensureConvertPython(data, say);
   const prompts = await fetchHumanEvalPrompts(data.cache, python.path);
   const system = await startTemporarySystem({ target: "smollm2", say, pinned: leaveVerifierCore() });
-  // No run takes over the keys and values that the one before it left for its prompts.
-  let asked = 0;
-  const run = (sessions: number, drafts: Drafts) =>
-    runCrowd(sessions, realMs, () =>
-      complete(system, prompts[asked++ % prompts.length]!, {
-        maxTokens: tokens,
-        temperature: 0,
-        seed: 0,
-        drafts,
-        noStore: true,
-      }),
-    );
+  const run = async (sessions: number, drafts: Drafts) => {
+    // At least eight, so that one session's texts are not all alike.
+    const asked = prompts.slice(0, Math.max(8, sessions * texts)).map(unseen);
+    const settings = { maxTokens: tokens, temperature: 0, seed: 0, drafts, noStore: true };
+    return runThrough(sessions, asked, (prompt) => complete(system, prompt, settings));
+  };
   try {
     const rows: Row[] = [];
     for (const sessions of realSessions) {
@@ -92,6 +88,14 @@ async function measureReal(extent: Extent, say: (line: string) => void): Promise
   } finally {
     await system.stop();
   }
+}
+
+let runs = 0;
+/** The prompt behind a line that no other run has: no run takes over what the verifier computed for the one before. */
+function unseen(prompt: Prompt): Prompt {
+  const { request } = prompt;
+  if (!("prompt" in request)) throw new Error(`${prompt.name} is not a plain completion`);
+  return { ...prompt, request: { ...request, prompt: `# ${runs++}\n${request.prompt}` } };
 }
 
 const rowOf = (

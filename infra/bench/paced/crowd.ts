@@ -1,4 +1,4 @@
-/** Sessions that ask for one text after the other, all at once, and what arrives in a window of time. */
+/** Sessions that ask for one text after the other, all at once, and how quickly their tokens come. */
 
 /** Of a completion: when each token came, milliseconds of performance.now(). */
 type Arrivals = { times: readonly number[] };
@@ -22,6 +22,24 @@ export async function runCrowd(
   const inWindow = (time: number) => time >= from && time < until;
   const tokens = completions.flatMap(({ times }) => times.filter(inWindow)).length;
   return { tokS: (tokens * 1000) / windowMs, p95GapMs: p95(completions.flatMap(gapsOf)) };
+}
+
+/** Sessions that share out `texts` and ask for each once: tokens per second until the last has come. */
+export async function runThrough<T>(
+  sessions: number,
+  texts: readonly T[],
+  ask: (text: T) => Promise<Arrivals>,
+): Promise<{ tokS: number; p95GapMs: number }> {
+  const left = [...texts];
+  const completions: Arrivals[] = [];
+  const began = performance.now();
+  const session = async () => {
+    for (let text = left.shift(); text !== undefined; text = left.shift()) completions.push(await ask(text));
+  };
+  await Promise.all(Array.from({ length: sessions }, session));
+  const seconds = (performance.now() - began) / 1000;
+  const tokens = completions.reduce((sum, { times }) => sum + times.length, 0);
+  return { tokS: tokens / seconds, p95GapMs: p95(completions.flatMap(gapsOf)) };
 }
 
 /** Ids that came together are one arrival. */

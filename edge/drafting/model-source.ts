@@ -6,6 +6,7 @@
  */
 import type { DraftEngine } from "./model/engine.ts";
 import type { DraftToken } from "./model/pass.ts";
+import { draftMacs } from "./model/shape.ts";
 import type { Sequence } from "./model/sequence.ts";
 import { classOf, type DraftSource, type Guess } from "./source.ts";
 
@@ -13,6 +14,11 @@ import { classOf, type DraftSource, type Guess } from "./source.ts";
 const GRADE_PROBABILITIES = [0.2, 0.4, 0.6, 0.8, 0.95] as const;
 /** The same for its second choice, as a share of what the first one left. */
 const SECOND_PROBABILITIES = [0.1, 0.2, 0.35, 0.5, 0.7] as const;
+
+/** A request may compute as much as this many drafted tokens for every token of its text that is confirmed, */
+const DRAFTS_PER_TOKEN = 32;
+/** and as much as this many before the first. */
+const DRAFTS_AT_FIRST = 1024;
 
 export type ModelSettings = { temperature: number; seed: bigint };
 
@@ -26,6 +32,10 @@ export class ModelSource implements DraftSource {
   #first: Sequence | undefined;
   #wholeIsReady = true;
   #preparing: Promise<unknown> = Promise.resolve();
+  /** Ids of the text before any was confirmed. */
+  #begin: number | undefined;
+  /** Of the sequence of the newest ids, after it was closed. */
+  #spentMacs = 0;
 
   /**
    * The draft shares the verifier's noise: same seed, same absolute positions. `tenant`: whose earlier requests may
@@ -53,7 +63,9 @@ export class ModelSource implements DraftSource {
     this.#preparing.then(() => this.#widen()).catch(() => undefined);
   }
 
-  async next(text: readonly number[]): Promise<Guess | null> {
+  async next(text: readonly number[], confirmed = text.length): Promise<Guess | null> {
+    this.#begin ??= confirmed;
+    if (this.#isSpent(confirmed - this.#begin)) return null;
     await this.#preparing;
     const sequence = this.#current();
     if (!this.#follow(sequence, text)) return null;
@@ -75,8 +87,16 @@ export class ModelSource implements DraftSource {
   #current(): Sequence {
     if (!this.#first || !this.#wholeIsReady) return this.#first ?? this.#whole;
     this.#first.close();
+    this.#spentMacs += this.#first.spentMacs;
     this.#first = undefined;
     return this.#whole;
+  }
+
+  /** Whether the request has used up what `tokens` confirmed tokens allow: hopeless texts must not cost without end. */
+  #isSpent(tokens: number): boolean {
+    const { shape, head } = this.#engine.header;
+    const spent = this.#spentMacs + this.#whole.spentMacs + (this.#first?.spentMacs ?? 0);
+    return spent > (DRAFTS_AT_FIRST + tokens * DRAFTS_PER_TOKEN) * draftMacs(shape, head);
   }
 
   /** Brings a sequence to exactly this text. False if it cannot: a closed engine, or ids that the draft lacks. */

@@ -50,6 +50,22 @@ it("says nothing about ids that the draft does not have", async () => {
   expect(await source.next([1, 2, VOCABULARY, 3])).toBeNull();
 });
 
+it("says nothing more when the text's tokens have been drafted for often enough, until more are confirmed", async () => {
+  source = new ModelSource(engine, greedy);
+  const text = [1, 2];
+  const drafted = async (confirmed: number) => {
+    let n = 0;
+    while (n < 3000 && (await source.next([...text, n & 255], confirmed))) n++;
+    return n;
+  };
+  const first = await drafted(2);
+  expect(first).toBeGreaterThan(400);
+  expect(first).toBeLessThan(1100);
+  const later = await drafted(12);
+  expect(later).toBeGreaterThan(100);
+  expect(later).toBeLessThan(400);
+});
+
 it("says nothing once its release is gone", async () => {
   const gone = await engineOf(oracleDraft(VOCABULARY, nextId), { poolPositions: 64 });
   source = new ModelSource(gone, greedy);

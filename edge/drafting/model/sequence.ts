@@ -21,6 +21,7 @@ export class Sequence {
   #start = 0;
   #pass: Pass | undefined;
   #version = 0;
+  #spentMacs = 0;
   #closed = false;
 
   /** `tenant`: whose caches of earlier sequences it may take over, and to whom it leaves its own. */
@@ -44,6 +45,10 @@ export class Sequence {
   /** Changes with every call that changes the ids or begins work, so that older work knows that it is out of date. */
   get version(): number {
     return this.#version;
+  }
+  /** Multiply-adds of all its work so far. */
+  get spentMacs(): number {
+    return this.#spentMacs;
   }
   get closed(): boolean {
     return this.#closed || this.#engine.closed;
@@ -122,7 +127,9 @@ export class Sequence {
     const { turns } = this.#engine;
     while (!work.finished) {
       while (turns.left <= 0) await turns.next();
-      turns.spend(work.advance(turns.left));
+      const macs = work.advance(turns.left);
+      turns.spend(macs);
+      this.#spentMacs += macs;
     }
   }
 

@@ -69,5 +69,8 @@ export function layerMacs(s: Shape): number {
 export const lastLayerMacs = (s: Shape): number => s.hidden * 2 * s.kv_heads * s.head_dim;
 /** Multiply-adds of one token's logits. */
 export const headMacs = (shape: Shape, head: Head): number => shape.hidden * head.rows;
+/** Multiply-adds of one drafted token, attention left out. */
+export const draftMacs = (shape: Shape, head: Head): number =>
+  shape.layers * layerMacs(shape) + headMacs(shape, head);
 /** Multiply-adds of one token's attention over `positions` positions in one layer. */
 export const attentionMacs = (s: Shape, positions: number): number => 2 * s.heads * s.head_dim * positions;

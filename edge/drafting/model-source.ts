@@ -6,8 +6,8 @@
  */
 import type { DraftEngine } from "./model/engine.ts";
 import type { DraftToken } from "./model/pass.ts";
-import { draftMacs } from "./model/shape.ts";
 import type { Sequence } from "./model/sequence.ts";
+import { draftMacs } from "./model/shape.ts";
 import { classOf, type DraftSource, type Guess } from "./source.ts";
 
 /** The draft's own probability of its guess from which the guess has grade 1, 2, and so on. */

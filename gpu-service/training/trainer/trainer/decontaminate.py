@@ -26,9 +26,11 @@ class Decontamination:
             words = words_of(text)
             # A short text is looked for as a whole; one of a few words would forbid half of the language.
             length = min(RUN_WORDS, len(words))
-            if length >= SHORTEST_WORDS:
-                runs = (tuple(words[at : at + length]) for at in range(len(words) - length + 1))
-                self.forbidden.setdefault(length, set()).update(runs)
+            if length < SHORTEST_WORDS:
+                continue
+            for run in (tuple(words[at : at + length]) for at in range(len(words) - length + 1)):
+                if says_something(run):
+                    self.forbidden.setdefault(length, set()).add(run)
         self.hashes = {
             length: np.unique(np.concatenate([run_hashes(word_hashes(list(run)), length) for run in runs]))
             for length, runs in self.forbidden.items()
@@ -43,6 +45,11 @@ class Decontamination:
                 if tuple(words[at : at + length]) in self.forbidden[length]:
                     return False
         return True
+
+
+def says_something(run: tuple[str, ...]) -> bool:
+    """Rows of numbers and repeated words are found in every large corpus."""
+    return len({word for word in run if not word.isdigit()}) >= len(run) / 2
 
 
 def humaneval() -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import math
 import tarfile
 import zipfile
 from collections import Counter
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from test_trainer_llama import SMALL, random_model
 
 from trainer.corpus import add_arguments, main
 from trainer.decontaminate import Decontamination, evaluation_sets
@@ -17,6 +20,7 @@ from trainer.documents import Documents
 from trainer.errors import TrainerError
 from trainer.licences import PERMISSIVE, allowed, expand, spdx
 from trainer.near_duplicates import NearDuplicates
+from trainer.perplexity import mean_loss
 from trainer.progress import Progress
 from trainer.recipe import RaisingParser
 from trainer.shuffle import shuffled
@@ -213,6 +217,7 @@ def test_every_evaluation_set_is_kept_out(folder: Path, tmp_path: Path) -> None:
     clean = Decontamination(["one two three four five six"]).clean
     assert not clean("zero ONE two, three: four five six seven")
     assert clean("one two three four five seven six")
+    assert Decontamination(["0 0 0 0 0 0 1 0 0 0 0 0"]).clean("0 0 0 0 0 0 1 0 0 0 0 0"), "numbers are everywhere"
     assert Decontamination(["only four words here"]).clean("only four words here"), "too short to mean anything"
 
 
@@ -276,3 +281,19 @@ def test_shards_are_written_once_and_gone_on_with(tmp_path: Path, folder: Path) 
     write_shards(documents, vocabulary, 4, tmp_path, Progress("tokenize"))
     assert shard_path(tmp_path, 0).stat().st_mtime_ns == kept
     assert np.concatenate(read_shards(tmp_path)).tolist() == whole
+
+
+def test_perplexity_is_that_of_the_definition(tmp_path: Path) -> None:
+    """A model whose weights are zero says every id with the same chance; a random one as transformers' loss has it."""
+    r = np.random.default_rng(0)
+    write_shard(shard_path(tmp_path, 0), r.integers(0, 97, 400).tolist(), 97)
+    model = random_model(SMALL)
+    windows = Windows(read_shards(tmp_path), 24, seed=0)
+    loss = mean_loss(model, windows, 5, 2, Progress("perplexity"))
+    rows = torch.from_numpy(np.stack([windows.at(i) for i in range(5)]))
+    with torch.inference_mode():
+        logits = model(rows[:, :-1]).flatten(0, 1)
+    assert loss == pytest.approx(torch.nn.functional.cross_entropy(logits, rows[:, 1:].flatten()).item(), rel=0.01)
+    for weight in model.parameters():
+        weight.data.zero_()
+    assert math.exp(mean_loss(model, windows, 99, 4, Progress("perplexity"))) == pytest.approx(97, rel=1e-3)

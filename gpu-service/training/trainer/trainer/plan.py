@@ -17,12 +17,14 @@ from trainer.cost import Memory, flops_per_token, memory, parameters
 from trainer.errors import TrainerError
 from trainer.hardware import GB, Hardware, find_hardware
 from trainer.llama import LlamaConfig
+from trainer.parallel import STRATEGIES
 from trainer.places import planned_places
 from trainer.progress import Progress
 from trainer.recipe import Places, Recipe, parse_stage, read_recipe
-from trainer.vocabulary import TOKENIZER_FILE, Vocabulary
+from trainer.target import MANIFEST_FILE
+from trainer.vocabulary import TOKENIZER_FILE, Vocabulary, read_json
 
-STRATEGIES = ("ddp", "fsdp")
+TEXT = 256
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,16 @@ def lines(plan: Plan) -> list[str]:
         f"  parameters  {p.total:,} (layers {p.layer * p.layers:,}, embedding {p.embedding:,}, head {head})",
         f"  work        {w.steps:,} steps of {w.batch:,} x {w.sequence:,} = {w.tokens:,} tokens",
         f"  hardware    {m.devices} x {m.hardware.name}, {m.processes} processes, {m.strategy}, MFU {m.mfu:.3f}",
-        f"  memory      {plan.memory.total / GB:.1f} GB a process of {there / GB:.0f}: weights and optimiser "
-        f"{plan.memory.weights / GB:.1f}, gathered {plan.memory.gathered / GB:.1f}, activations "
-        f"{plan.memory.activations / GB:.1f}, logits {plan.memory.logits / GB:.1f}"
+        f"  memory      {told(plan.memory.total)} a process, of {told(there)}: weights and optimiser "
+        f"{told(plan.memory.weights)}, gathered {told(plan.memory.gathered)}, activations "
+        f"{told(plan.memory.activations)}, logits {told(plan.memory.logits)}"
         + ("" if plan.fits else "  TOO MUCH: lower micro-batch"),
         f"  time        {plan.hours:,.1f} hours ({plan.hours / 24:,.1f} days) at {plan.tok_s:,.0f} tokens/s",
     ]
+
+
+def told(size: float) -> str:
+    return f"{size / GB:.1f} GB" if size >= GB / 10 else f"{size * 1000 / GB:.1f} MB"
 
 
 def works_of(recipe: Recipe, places: Places, parser_of: Callable[[str], argparse.ArgumentParser]) -> list[Work]:
@@ -118,14 +124,14 @@ def works_of(recipe: Recipe, places: Places, parser_of: Callable[[str], argparse
 
 
 def distilling(args: argparse.Namespace, shapes: dict[Path, LlamaConfig]) -> Work:
-    """Batches of distilling hold texts of many lengths; they count as one sequence."""
+    """Batches of distilling hold texts of many lengths; they count as sequences of `TEXT` tokens."""
     shape = shape_of(args.draft or args.target, shapes)
     settings: dict[str, Any] = dict(vars(shape))
     if args.layers and not args.draft:
         settings |= {"layers": len(args.layers)}
     if args.head_rows:
         settings |= {"head_rows": args.head_rows, "tied": False}
-    return Work("distil", LlamaConfig(**settings), args.steps, 1, args.tokens, 0)
+    return Work("distil", LlamaConfig(**settings), args.steps, max(1, args.tokens // TEXT), min(TEXT, args.tokens), 0)
 
 
 def shape_from_flags(args: argparse.Namespace, vocab: int) -> LlamaConfig:
@@ -138,7 +144,15 @@ def shape_from_flags(args: argparse.Namespace, vocab: int) -> LlamaConfig:
 
 
 def shape_of(folder: Path, shapes: dict[Path, LlamaConfig]) -> LlamaConfig:
-    return shapes[folder] if folder in shapes else read_config(folder)
+    """Of a stage before, of a Hugging Face folder, or, where that is yet to be made, of what the verifier loads."""
+    if folder in shapes:
+        return shapes[folder]
+    converted = folder.parent / MANIFEST_FILE
+    if (folder / CONFIG_FILE).exists() or not converted.exists():
+        return read_config(folder)
+    fields = read_json(converted)
+    names = ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "context", "tied")
+    return LlamaConfig(**{name: fields[name] for name in names}, vocab=fields["vocab_size"])
 
 
 def vocabulary_of(folder: Path | None) -> int:

@@ -19,6 +19,7 @@ STAGES = {
     "generate": "let the target write texts and keep its logits",
     "distil": "teach a draft to foresee the target",
     "evaluate": "measure acceptance on held-out texts",
+    "perplexity": "measure a model's loss on ids",
     "humaneval": "count the problems that a model solves",
     "export": "write the release that the edge reads",
 }

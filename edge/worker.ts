@@ -12,6 +12,7 @@ import { Links } from "./link/links.ts";
 import { ReleaseLoader } from "./releases/loader.ts";
 import { readStoredBytes } from "./releases/stored.ts";
 import { postRetrainingJob } from "./retraining/cron.ts";
+import { newestJobs } from "./retraining/jobs.ts";
 import { loadTargetText, type TargetText } from "./text/target-text.ts";
 
 export { QuotaObject } from "./accounts/quota-object.ts";
@@ -75,6 +76,7 @@ function servicesOf(c: Context<AppEnv>): Services {
       return state.memory?.recall({ tenant, target, tokenizer, prompt }, keepAlive);
     },
     channel: (target) => env.CHANNELS.getByName(target),
+    jobs: () => newestJobs({ ...config.training, fetch: (input, init) => fetch(input, init) }),
   };
 }
 

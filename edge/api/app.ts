@@ -9,6 +9,7 @@ import { crossOrigin } from "./cross-origin.ts";
 import { ApiError, notFound } from "./errors.ts";
 import { getModel, listModels } from "./models.ts";
 import { openApiDocument } from "./openapi.ts";
+import { operationRoutes } from "./operations.ts";
 import { ROUTES } from "./routes.ts";
 
 const MAX_BODY_BYTES = 4 << 20;
@@ -23,8 +24,9 @@ export function createApp(servicesOf: (c: Context<AppEnv>) => Services): Hono<Ap
     await next();
   });
   app.use("/openapi.json", crossOrigin);
-  app.get("/openapi.json", (c) => c.json(openApiDocument()));
+  app.get("/openapi.json", (c) => c.json(openApiDocument(c.var.services.config.target)));
   app.use("/v1/*", crossOrigin);
+  app.route("/v1", operationRoutes());
   app.use("/v1/*", authenticated("completions"));
   app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
   app.post(pathOf(ROUTES.completions), createCompletion);

@@ -1,4 +1,5 @@
 /** What a request's handlers share: the services of the isolate, and who is asking. */
+import type { Job } from "../../gpu-service/protocol/jobs.ts";
 import type { ApiKeys } from "../accounts/api-keys.ts";
 import type { ApiKey } from "../accounts/key-terms.ts";
 import type { QuotaLedger } from "../accounts/quota.ts";
@@ -30,5 +31,7 @@ export type Services = {
   /** What was confirmed for the tenant before; undefined where the installation keeps nothing. */
   recall(request: { tenant: string; text: TargetText; prompt: readonly number[] }): Recall | undefined;
   channel(target: string): ChannelStub;
+  /** The newest training jobs; rejects where the training service does not answer. */
+  jobs(): Promise<Job[]>;
 };
 export type AppEnv = { Variables: { services: Services; key: ApiKey; tenant: string; requestId: string } };

@@ -12,11 +12,11 @@ const MAX_STOP_CHARACTERS = 1024;
 
 const stopString = z.string().min(1, "a stop string must not be empty").max(MAX_STOP_CHARACTERS);
 
-/** Integers of 64 bits do not fit JSON's numbers. */
+/** Integers of 64 bits do not fit JSON's numbers. A check runs on what an earlier one refused, too. */
 const seedText = z
   .string()
   .regex(/^\d{1,20}$/)
-  .refine((digits) => BigInt(digits) < 1n << 64n);
+  .refine((text) => /^\d{1,20}$/.test(text) && BigInt(text) < 1n << 64n);
 
 /** Null counts as absent everywhere: the SDKs send it. */
 export const commonFields = {

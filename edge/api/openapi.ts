@@ -1,4 +1,4 @@
-/** The OpenAPI 3.1 document of the public API, made once in an isolate's life and only if someone asks. */
+/** The OpenAPI 3.1 document of the public API, made when someone first asks. */
 import { z } from "zod";
 import { ROUTES, type Route, SCHEMAS, type SchemaName } from "./routes.ts";
 
@@ -10,16 +10,19 @@ const WISHES = {
   "cache-control": "`no-store`: nothing is kept of this request as drafts.",
 };
 
-let made: object | undefined;
+const made = new Map<string, object>();
 
-export function openApiDocument(): object {
-  made ??= makeDocument();
-  return made;
+/** `model`: the one that is served. */
+export function openApiDocument(model: string): object {
+  const document = made.get(model) ?? makeDocument(model);
+  made.set(model, document);
+  return document;
 }
 
-function makeDocument(): object {
+function makeDocument(model: string): object {
   const schemas = Object.entries(SCHEMAS).map(([name, { schema, io }]) => {
     const { $schema: _, ...json } = z.toJSONSchema(schema, { io });
+    if (io === "input") Object.assign(json.properties!.model!, { enum: [model] });
     return [name, json];
   });
   const paths = Object.values(ROUTES).map((route) => [route.path, { [route.method]: operation(route) }]);
@@ -56,7 +59,7 @@ function operation(route: Route): object {
     streams ? "The completion; with `stream: true` its chunks, then `[DONE]`." : summary,
     answer,
   );
-  if (streams) Object.assign(success.content, { "text/event-stream": { schema: { type: "string" } } });
+  if (streams) Object.assign(success.content, { "text/event-stream": {} });
   return {
     summary,
     ...(needsKey && { security: [{ [KEY]: [] }] }),

@@ -211,3 +211,21 @@ describe("the rate of requests", () => {
     expect(env.REQUESTS?.limit).toBeTypeOf("function");
   });
 });
+
+describe("what an installation serves and trains", () => {
+  it("is for keys with the scope admin", async () => {
+    const { key: admin } = await newKey("operator", { scopes: ["admin"] });
+    const { key: client } = await newKey("client");
+    for (const path of ["/v1/releases", "/v1/jobs"]) {
+      expect((await call(path)).status).toBe(401);
+      expect((await call(path, { key: client })).status).toBe(403);
+      expect((await call(path, { key: admin })).status).toBe(200);
+    }
+    expect(await (await call("/v1/releases", { key: admin })).json()).toMatchObject({
+      data: [],
+      loaded: { release: null, note: expect.any(String) },
+    });
+    // No training service is configured here.
+    expect(await (await call("/v1/jobs", { key: admin })).json()).toEqual({ object: "list", data: [] });
+  });
+});

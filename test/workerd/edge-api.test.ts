@@ -51,6 +51,7 @@ const REFUSED: [string, unknown, string?][] = [
   ["seed", 1.5],
   ["seed", "18446744073709551616"],
   ["seed", "-1"],
+  ["seed", "AAA"],
   ["presence_penalty", 3],
   ["logit_bias", { x: 1 }, "logit_bias.x"],
   ["logit_bias", { [VOCABULARY]: 1 }],

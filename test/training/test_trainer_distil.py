@@ -99,8 +99,9 @@ def test_training_resumes_exactly(killed_at: int, tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_stops_with_a_word(tmp_path: Path) -> None:
     model = random_model(SMALL)
     schedule = Schedule(steps=3, warmup=1, lr=1e-3, lr_embeddings=1e-3)
-    with pytest.raises(TrainerError, match="loss is nan at step 0"):
-        train(model, lambda _: (torch.tensor(float("nan")), 1), schedule, tmp_path, Progress("test"))
+    nowhere = torch.tensor(float("nan"), requires_grad=True)
+    with pytest.raises(TrainerError, match="loss is nan at step 1"):
+        train(model, lambda _: (nowhere, 1), schedule, tmp_path, Progress("test"))
 
 
 def test_accepted_lengths() -> None:

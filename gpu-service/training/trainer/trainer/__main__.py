@@ -26,8 +26,10 @@ def main(words: list[str]) -> int:
         args = parser_of(command).parse_args(words[1:])
         import torch
 
+        from trainer.parallel import rank
+
         torch.set_num_threads(args.threads)
-        module_of(command).main(args, Progress(command, args.events))
+        module_of(command).main(args, Progress(command, args.events, silent=rank() > 0))
     except TrainerError as error:
         print(f"{command}: {error}", file=sys.stderr)
         return 1

@@ -10,15 +10,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from trainer import training
 from trainer.checkpoint import read_model, write_model
 from trainer.documents import Documents
 from trainer.errors import TrainerError
 from trainer.fim import FIM_NAMES, fill_in_the_middle
-from trainer.gradients import loss_of_rows
-from trainer.objective import IGNORED, NextToken
-from trainer.parallel import Parallel
+from trainer.objective import IGNORED
+from trainer.parallel import processes
 from trainer.progress import Progress
+from trainer.rows import add_arguments as add_rows_arguments
+from trainer.rows import train_rows
 from trainer.tokenize import copy_tokenizer, end_id
 from trainer.vocabulary import Vocabulary
 
@@ -66,12 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="ids",
         help="ids: single ids of the tokenizer; text: spelt out, for a tokenizer that has none",
     )
-    parser.add_argument("--batch", type=int, default=16, help="sequences per step")
-    parser.add_argument("--micro-batch", type=int, default=0, help="of them at a time (0: all)")
-    parser.add_argument("--sequence", type=int, default=256, help="tokens per sequence")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="Hugging Face folder to write")
-    training.add_arguments(parser)
+    add_rows_arguments(parser)
 
 
 def main(args: argparse.Namespace, progress: Progress) -> None:
@@ -81,9 +77,9 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
         raise TrainerError(
             f"{args.model}: the tokenizer has no {', '.join(missing)}; set --fim-markers text, or --fim-share 0"
         )
-    model = read_model(args.model)
     rows_at = pieces(Documents(args.corpus), vocabulary, args.sequence, args.fim_share, args.seed)
-    loss_at = loss_of_rows(NextToken(model), rows_at, args.batch, args.micro_batch, Parallel())
-    training.train(model, loss_at, training.schedule_of(args), args.out, progress)
-    copy_tokenizer(args.model, args.out)
-    write_model(model, args.out, vocabulary.stop_ids)
+    with processes(args) as parallel:
+        trained = train_rows(read_model(args.model), rows_at, args, progress, parallel)
+        if trained:
+            copy_tokenizer(args.model, args.out)
+            write_model(trained, args.out, vocabulary.stop_ids)

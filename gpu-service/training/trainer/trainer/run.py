@@ -14,6 +14,7 @@ from typing import Any
 
 from trainer.errors import TrainerError
 from trainer.folders import sha256, write_text
+from trainer.parallel import rank
 from trainer.places import models_of, places_of
 from trainer.progress import Progress
 from trainer.recipe import Recipe, parse_stage, read_recipe
@@ -22,6 +23,9 @@ from trainer.target import make_folder
 from trainer.training import CHECKPOINT_FILE
 
 MANIFEST_FILE = "manifest.json"
+SHARED_STAGES = ("pretrain", "finetune")
+"""What the processes of `torchrun` do together; the rest the first does alone."""
+LOOK_S = 0.5
 
 
 def commit() -> str | None:
@@ -68,11 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace, progress: Progress) -> None:
     recipe = read_recipe(args.recipe)
+    first = rank() == 0
     models = models_of(recipe, args.models)
     places = places_of(models, args.work, args.out)
     parsed = [parse_stage(entry, parser_of, places, recipe.seed) for entry in recipe.stages]
-    for place, model in models.items():
-        make_folder(model, Progress(place, args.events))
+    if first:
+        for place, model in models.items():
+            make_folder(model, Progress(place, args.events))
     done = args.work / "done"
     done.mkdir(parents=True, exist_ok=True)
     for index, (entry, stage_args) in enumerate(zip(recipe.stages, parsed, strict=True)):
@@ -85,12 +91,23 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
             raise TrainerError(
                 f"stage {stage!r} was done in {args.work} with other dials; a changed recipe needs a new --work folder"
             )
-        write_lineage(places["lineage"], recipe, args.recipe, places.get("target"), args.work)
+        if not first and stage not in SHARED_STAGES:
+            wait_for(marker)
+            continue
         began = time.monotonic()
+        if first:
+            write_lineage(places["lineage"], recipe, args.recipe, places.get("target"), args.work)
         try:
-            module_of(stage).main(stage_args, Progress(stage, args.events))
+            module_of(stage).main(stage_args, progress.of(stage))
         except TrainerError as error:
             raise TrainerError(f"stage {stage!r}: {error}") from None
-        write_text(marker, json.dumps(entry) + "\n")
-        drop_checkpoint(stage_args)
+        if first:
+            write_text(marker, json.dumps(entry) + "\n")
+            drop_checkpoint(stage_args)
         progress.say(f"{stage}: done in {time.monotonic() - began:.1f} s")
+
+
+def wait_for(marker: Path) -> None:
+    """Until the first process has done a stage; torchrun ends this one where that fails."""
+    while not marker.exists():
+        time.sleep(LOOK_S)

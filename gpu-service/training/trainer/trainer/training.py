@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,14 +16,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from trainer.errors import TrainerError
 from trainer.llama import Llama
+from trainer.parallel import Parallel
 from trainer.progress import Progress
 from trainer.quantise import Quantisation
+from trainer.record import Course, Record
+from trainer.state import restore, save
 
 CHECKPOINT_FILE = "checkpoint.pt"
 FINAL_SHARE = 0.05
-"""The learning rate at the end, as a share of its peak."""
+"""The learning rate at the end, as a share of its peak, where none is named."""
+ALONE = Parallel()
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Schedule:
     lr_embeddings: float
     decay: float = 0.1
     clip: float = 1.0
+    final_share: float = FINAL_SHARE
+    """The learning rates at the end, as a share of their peaks."""
     checkpoint_s: float = 120.0
     quantisation: Quantisation | None = None
     quantise_from: float = 1.0
@@ -42,9 +46,9 @@ class Schedule:
 
 
 def share_of_peak(schedule: Schedule, step: int) -> float:
-    """Linear warm-up, then a cosine down to `FINAL_SHARE`."""
-    rise = min(1.0, (step + 1) / max(1, schedule.warmup))
-    return rise * (FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * step / schedule.steps)))
+    """Linear warm-up, then a cosine down to `final_share`."""
+    rise, last = min(1.0, (step + 1) / max(1, schedule.warmup)), schedule.final_share
+    return rise * (last + (1 - last) * 0.5 * (1 + math.cos(math.pi * step / schedule.steps)))
 
 
 def optimiser_of(model: Llama, schedule: Schedule) -> torch.optim.AdamW:
@@ -66,56 +70,64 @@ def optimiser_of(model: Llama, schedule: Schedule) -> torch.optim.AdamW:
 
 
 def train(
-    model: Llama, loss_at: Callable[[int], tuple[Tensor, int]], schedule: Schedule, out: Path, progress: Progress
+    model: Llama,
+    loss_at: Callable[[int], tuple[Tensor, int]],
+    schedule: Schedule,
+    out: Path,
+    progress: Progress,
+    parallel: Parallel = ALONE,
+    flops_per_token: float | None = None,
 ) -> None:
-    """Train in place. `loss_at(step)` gives the mean loss and the tokens that it is a mean of.
+    """Train in place, where the model is. `loss_at(step)` gives the mean loss and the tokens that it is a mean of.
 
-    TrainerError when the loss is not finite: the last checkpoint is left as it is.
+    Nothing here waits for a GPU but the reading of a step's loss, one step late (`record.py`). With `flops_per_token`
+    the record says what share of the hardware's peak is used. TrainerError when the loss is not finite or has jumped:
+    the last checkpoint is left as it is.
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / CHECKPOINT_FILE
     optimiser = optimiser_of(model, schedule)
-    first = restore(path, model, optimiser)
+    peaks = [group["peak"] for group in optimiser.param_groups]
+    done = restore(path, model, optimiser) or {"step": 0, "tokens": 0}
+    for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+        group["peak"] = peak  # What is asked for now: a run may go on with a lower rate.
+    first, tokens = int(done["step"]), int(done["tokens"])
+    turn = quantised_after(schedule)
+    record = Record(out, Course(first, schedule.steps, turn, flops_per_token), progress, parallel)
     model.train()
-    began, saved, tokens, mean = time.monotonic(), time.monotonic(), 0, 0.0
+    record.begin(tokens)
+    saved = time.monotonic()
     for step in range(first, schedule.steps):
-        quantised = schedule.quantisation is not None and step >= schedule.quantise_from * schedule.steps
-        model.pretend(schedule.quantisation if quantised else None)
-        for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * share_of_peak(schedule, step)
+        lr = prepare(model, optimiser, schedule, step)
         loss, count = loss_at(step)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise TrainerError(f"the loss is {value} at step {step}; lower the learning rate")
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         tokens += count
-        mean = value if step == first else 0.95 * mean + 0.05 * value
-        now = time.monotonic()
-        progress.step(step + 1, schedule.steps, tokens=tokens, loss=mean, tok_s=tokens / (now - began))
-        if now - saved > schedule.checkpoint_s:
-            save(path, model, optimiser, step + 1)
+        record.note(step + 1, loss.detach(), norm, lr, tokens)
+        if parallel.agreed(time.monotonic() - saved > schedule.checkpoint_s):
+            record.read()
+            save(path, model, optimiser, parallel, step=step + 1, tokens=tokens)
             saved = time.monotonic()
+    record.read()
+    record.close()
     model.pretend(None)
     model.eval()
 
 
-def save(path: Path, model: Llama, optimiser: torch.optim.Optimizer, step: int) -> None:
-    beside = path.with_suffix(".part")
-    torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step}, beside)
-    os.replace(beside, path)
+def quantised_after(schedule: Schedule) -> int:
+    """Steps after which the model computes with rounded weights."""
+    return schedule.steps if schedule.quantisation is None else math.ceil(schedule.quantise_from * schedule.steps)
 
 
-def restore(path: Path, model: Llama, optimiser: torch.optim.Optimizer) -> int:
-    """The step to go on from: 0 without a checkpoint."""
-    if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True)
-    model.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    return int(state["step"])
+def prepare(model: Llama, optimiser: torch.optim.Optimizer, schedule: Schedule, step: int) -> float:
+    """Set what changes with the steps: rounded weights and learning rates. Returns the body's rate."""
+    model.pretend(schedule.quantisation if step >= quantised_after(schedule) else None)
+    share = share_of_peak(schedule, step)
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak"] * share
+    return schedule.lr * share
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +136,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--warmup", type=int, default=20, help="steps of rising learning rate")
     parser.add_argument("--lr", type=float, required=True, help="peak learning rate of the body")
     parser.add_argument("--lr-embeddings", type=float, help="the same for embedding and head (default: --lr)")
+    parser.add_argument("--lr-last", type=float, help=f"the body's at the end (default: {FINAL_SHARE} of the peak)")
     parser.add_argument("--checkpoint-s", type=float, default=120.0, help="seconds between checkpoints")
 
 
@@ -133,5 +146,6 @@ def schedule_of(args: argparse.Namespace) -> Schedule:
         warmup=args.warmup,
         lr=args.lr,
         lr_embeddings=args.lr if args.lr_embeddings is None else args.lr_embeddings,
+        final_share=FINAL_SHARE if args.lr_last is None else args.lr_last / args.lr,
         checkpoint_s=args.checkpoint_s,
     )

@@ -17,7 +17,7 @@ const MOST_PER_STEP = 48;
 /** The price of an id, in saved steps, where a step has time for one. */
 const TIME_PRICE = 0.5;
 /** The price of an id's bytes where they are no more than they should be. */
-const BYTE_PRICE = 0.001;
+const BYTE_PRICE = 0.0005;
 /** Bytes up per confirmed token beyond which they get dear: twice as many as there should be cost 16 times as much. */
 const BYTES_PER_TOKEN = 30;
 const DEARNESS = 4;
@@ -28,6 +28,7 @@ export class Effort {
   #perStep = FIRST_BELIEF;
   #drafted = 0;
   #wasIdle = false;
+  #hasBegun = false;
   #bytes = 0;
   #tokens = HEAD_START_TOKENS;
 
@@ -52,13 +53,20 @@ export class Effort {
 
   /** A frame of `tokens` came. Frames of one step come together: nothing is drafted between them. */
   confirmed(tokens: number): void {
+    // Before the first one the prompt is read, which takes other times than a step.
+    if (this.#hasBegun && this.#drafted > 0) this.#perStep = Math.min(MOST_PER_STEP, this.#learnt());
+    this.#hasBegun = true;
     this.#tokens += tokens;
-    if (this.#drafted > 0) {
-      const least = this.#wasIdle ? Math.max(this.#drafted, this.#perStep * IDLE_GROWTH) : this.#drafted;
-      const gain = this.#wasIdle ? 1 : GAIN;
-      this.#perStep = Math.min(MOST_PER_STEP, this.#perStep + gain * (least - this.#perStep));
-    }
     this.#drafted = 0;
     this.#wasIdle = false;
+  }
+
+  #learnt(): number {
+    const drafted = this.#drafted;
+    const known = this.#perStep;
+    const towards = known + GAIN * (drafted - known);
+    if (!this.#wasIdle) return towards;
+    // Where little was worth drafting, nothing shows how much could have been.
+    return drafted < known / 2 ? known : Math.max(towards, known * IDLE_GROWTH);
   }
 }

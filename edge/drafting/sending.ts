@@ -1,26 +1,34 @@
 /** When hints go out, and what they weigh on the wire. */
 import type { Hint } from "../link/link.ts";
-import { type DraftedText, isUnsent } from "./drafted-text.ts";
+import { type Branch, type DraftedText, isUnsent } from "./drafted-text.ts";
 
 /** A path's first ids go at once: the second can save a step. */
 const FIRST_IDS = 2;
 /** With so many ids at the verifier, the next ones can wait for more. */
 const ENOUGH_IDS = 16;
-const BATCH = 4;
+const BATCH = 6;
+/** The same where nothing more is drafted. */
+const FEWEST_IDS = 4;
 const LARGE_BATCH = 12;
 /** Bytes of a hint's frame with its header, of a branch and of an id. */
 const FRAME_BYTES = 24;
 const BRANCH_BYTES = 10;
 const ID_BYTES = 3;
 
-/** Whether what the verifier does not know yet should go out now. `isIdle`: nothing is being drafted. */
+/**
+ * Whether what the verifier does not know yet should go out now. `isIdle`: nothing is being drafted; the rest can wait
+ * while there is enough for the next step, because a frame weighs as much as eight ids.
+ */
 export function isDue({ hinted, unsent, branches }: DraftedText, isIdle: boolean): boolean {
   const known = hinted.length - unsent;
-  // What a branch has is sent again with what it grew by: each time it has doubled, or when nothing more is drafted.
-  if (branches.some((one) => isUnsent(one) && (isIdle || one.ids.length >= 2 * Math.max(2, one.sent))))
-    return true;
+  if (branches.some((branch) => isUnsent(branch) && isBranchDue(branch, isIdle))) return true;
   const batch = known < FIRST_IDS ? FIRST_IDS - known : known < ENOUGH_IDS ? BATCH : LARGE_BATCH;
-  return unsent >= batch || (isIdle && unsent > 0 && known < ENOUGH_IDS);
+  return unsent >= batch || (isIdle && unsent >= (known < FIRST_IDS ? 1 : FEWEST_IDS));
+}
+
+/** A branch is sent again whole with what it grew by: each time it has doubled, or by half when nothing more is drafted. */
+function isBranchDue({ ids, sent }: Branch, isIdle: boolean): boolean {
+  return ids.length >= (isIdle ? 1.5 * sent : 2 * Math.max(2, sent));
 }
 
 export const bytesOf = ({ ids, branches = [] }: Hint): number =>

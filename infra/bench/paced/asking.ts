@@ -3,7 +3,8 @@
  * ask-and-wait (draft a block, send it, wait for the answer), the same drafting its next block during the flight,
  * and the draft beside the target (on the verifier's own core, between its steps).
  *
- * Their verifier is emulated whole: it knows the target's text and takes the regime's time for each step, no more.
+ * Their verifier is emulated whole: it knows the target's text, and takes for each step the regime's time and what a
+ * step of the real service takes beyond that.
  */
 import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
@@ -17,7 +18,15 @@ export type Form = "ask_wait" | "ask_wait_flight" | "beside";
 export const FORMS = ["ask_wait", "ask_wait_flight", "beside"] as const;
 export const BLOCKS = [1, 2, 3, 4, 6, 8, 12, 16];
 
-export type Asking = { form: Form; block: number; truth: OracleTruth; promptLength: number; regime: Regime };
+/** `overheadMs`: what a step of the real service takes beyond its pace, which any form would pay. */
+export type Asking = {
+  form: Form;
+  block: number;
+  truth: OracleTruth;
+  promptLength: number;
+  regime: Regime;
+  overheadMs: number;
+};
 
 /** How many guesses in a row are right from `position` on, `most` at most. */
 function rightFrom({ verdicts, text }: OracleTruth, position: number, most: number): number {
@@ -34,9 +43,9 @@ export function bestBlock(askings: readonly Omit<Asking, "block">[], rttMs: numb
   return BLOCKS[times.indexOf(Math.min(...times))]!;
 }
 
-function expectedMs({ form, block, truth, promptLength, regime }: Asking, rttMs: number): number {
+function expectedMs({ form, block, truth, promptLength, regime, overheadMs }: Asking, rttMs: number): number {
   const { draftMs, stepMs } = regime;
-  const flightMs = (form === "beside" ? 0 : rttMs) + stepMs(1 + block);
+  const flightMs = (form === "beside" ? 0 : rttMs) + stepMs(1 + block) + overheadMs;
   let ms = 0;
   let isReady = false;
   for (let at = promptLength + 1; at < truth.text.length; ) {
@@ -99,7 +108,8 @@ export class AskingServer {
 }
 
 /** The verifier's side: prefill, then a step for each block; beside the target, the drafts are its own work. */
-function verify(socket: WebSocket, { form, block, truth, promptLength, regime }: Asking): void {
+function verify(socket: WebSocket, asking: Asking): void {
+  const { form, block, truth, promptLength, regime, overheadMs } = asking;
   // One step's lateness is made good in the next, however long after it.
   const schedule = new Schedule(Number.POSITIVE_INFINITY);
   const answer = (at: number, right: number) => {
@@ -108,11 +118,11 @@ function verify(socket: WebSocket, { form, block, truth, promptLength, regime }:
   };
   socket.on("message", async (data) => {
     const [at, ids] = JSON.parse(String(data)) as [number, number[]];
-    await schedule.spend(regime.stepMs(at === promptLength ? promptLength : 1 + ids.length));
+    await schedule.spend(regime.stepMs(at === promptLength ? promptLength : 1 + ids.length) + overheadMs);
     const wrongAt = ids.findIndex((id, i) => id !== truth.text[at + i]);
     let end = answer(at, wrongAt < 0 ? ids.length : wrongAt);
     while (form === "beside" && end < truth.text.length && socket.readyState === WebSocket.OPEN) {
-      await schedule.spend(block * regime.draftMs + regime.stepMs(1 + block));
+      await schedule.spend(block * regime.draftMs + regime.stepMs(1 + block) + overheadMs);
       end = answer(end, rightFrom(truth, end, block));
     }
   });

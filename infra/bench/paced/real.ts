@@ -1,7 +1,7 @@
 /**
  * Real rows of `rtt`: the whole system (the worker with the draft that ships, the verification service with the
- * default target) through the network. Speeds by distance, with a paced target on a shared link. The first token's
- * delay by link, and bytes per token, unpaced; bytes are those of a link of the request's own, which are the more.
+ * default target) through the network. Speeds and bytes by distance, with a paced target on a shared link. The first
+ * token's delay by link, and bytes per token unpaced on a link of the request's own, which takes the more.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,33 +26,49 @@ const FIRST_TOKEN_ROUNDS = 5;
 type Link = "own" | "shared";
 export type RealExtent = { prompts: number; maxTokens: number };
 type Say = (line: string) => void;
+type Systems = Record<"paced" | "unpaced", System>;
+export type RealBench = {
+  measure(extent: RealExtent): Promise<{ rows: Row[]; summary: Summary }>;
+  stop(): Promise<void>;
+};
 
-/** Throws StartError. */
-export async function measureReal(
-  { prompts, maxTokens }: RealExtent,
-  say: Say,
-): Promise<{ rows: Row[]; summary: Summary }> {
+/** Starts what is measured: that takes long, so both systems start together. Throws StartError. */
+export async function startReal(say: Say): Promise<RealBench> {
   const data = openDataFolder();
   const python = await ensureConvertPython(data, say);
-  const suite = (await fetchHumanEvalPrompts(data.cache, python.path)).slice(0, prompts);
+  const prompts = await fetchHumanEvalPrompts(data.cache, python.path);
   const folder = mkdtempSync(join(tmpdir(), "outrider-pace-"));
   const pace = join(folder, "pace.json");
   writeFileSync(pace, paceFile(pacedAs7B()));
-  // Started together, for that takes long; measured one after the other.
   const starting = [start("shared", { PACE_FILE: pace }, say), start("own", {}, say)] as const;
-  try {
-    const [paced, unpaced] = await Promise.all(starting);
-    const rows = await measureSpeeds(paced, suite, maxTokens, say);
-    const shared = await measureFirstToken(paced, suite);
-    const own = await measureFirstToken(unpaced, suite);
-    const bytes = await measureBytes(unpaced, suite);
-    return { rows, summary: { first_token_over_rtt0_ms: { own, shared }, ...bytes } };
-  } finally {
+  const stop = async () => {
     for (const started of await Promise.allSettled(starting)) {
       if (started.status === "fulfilled") await started.value.stop();
     }
     rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const [paced, unpaced] = await Promise.all(starting);
+    const measure = (extent: RealExtent) =>
+      measureReal({ paced, unpaced }, prompts.slice(0, extent.prompts), extent.maxTokens, say);
+    return { measure, stop };
+  } catch (error) {
+    await stop();
+    throw error;
   }
+}
+
+async function measureReal(
+  { paced, unpaced }: Systems,
+  suite: readonly Prompt[],
+  maxTokens: number,
+  say: Say,
+): Promise<{ rows: Row[]; summary: Summary }> {
+  const rows = await measureSpeeds(paced, suite, maxTokens, say);
+  const shared = await measureFirstToken(paced, suite);
+  const own = await measureFirstToken(unpaced, suite);
+  const bytes = await measureBytes(unpaced, suite);
+  return { rows, summary: { first_token_over_rtt0_ms: { own, shared }, ...bytes } };
 }
 
 async function start(link: Link, verifierEnv: Record<string, string>, say: Say): Promise<System> {
@@ -70,6 +86,8 @@ async function start(link: Link, verifierEnv: Record<string, string>, say: Say):
   }
 }
 
+type Measured = { rttMs: number; plain: Completion[]; ours: Completion[]; up: number; down: number };
+
 /** Prompt by prompt all distances, plain and ours in turn. */
 async function measureSpeeds(
   system: System,
@@ -77,16 +95,21 @@ async function measureSpeeds(
   maxTokens: number,
   say: Say,
 ): Promise<Row[]> {
-  const cells = RTTS_MS.map((rttMs) => ({ rttMs, plain: [] as Completion[], ours: [] as Completion[] }));
+  const { conditions, traffic } = system.network!;
+  const cells = RTTS_MS.map((rttMs): Measured => ({ rttMs, plain: [], ours: [], up: 0, down: 0 }));
   for (const prompt of suite) {
-    for (const { rttMs, plain, ours } of cells) {
-      system.network!.conditions.delayMs = rttMs / 2;
-      plain.push(await ask(system, prompt, maxTokens, "off"));
-      ours.push(await ask(system, prompt, maxTokens, "honest"));
-      say(`real, ${rttMs} ms, ${prompt.name}: ${round(ours.at(-1)!.tokS / plain.at(-1)!.tokS, 2)}`);
+    for (const cell of cells) {
+      conditions.delayMs = cell.rttMs / 2;
+      cell.plain.push(await ask(system, prompt, maxTokens, "off"));
+      const before = { ...traffic };
+      cell.ours.push(await ask(system, prompt, maxTokens, "honest"));
+      cell.up += traffic.up - before.up;
+      cell.down += traffic.down - before.down;
+      const speedup = cell.ours.at(-1)!.tokS / cell.plain.at(-1)!.tokS;
+      say(`real, ${cell.rttMs} ms, ${prompt.name}: ${round(speedup, 2)}`);
     }
   }
-  return cells.map(({ rttMs, plain, ours }) => rowOf(rttMs, plain, ours));
+  return cells.map(rowOf);
 }
 
 /** Milliseconds by which the first token comes later at FAR_MS than at 0. */
@@ -121,14 +144,17 @@ async function measureBytes(system: System, suite: readonly Prompt[]): Promise<S
 const ask = (system: System, prompt: Prompt, maxTokens: number, drafts: Drafts): Promise<Completion> =>
   complete(system, prompt, { maxTokens, temperature: 0, seed: 0, drafts, noStore: true });
 
-function rowOf(rttMs: number, plain: readonly Completion[], ours: readonly Completion[]): Row {
+function rowOf({ rttMs, plain, ours, up, down }: Measured): Row {
   const sum = (value: (one: Completion) => number) => ours.reduce((total, one) => total + value(one), 0);
   const ratios = ours.map((one, i) => one.tokS / plain[i]!.tokS).filter(Number.isFinite);
+  const tokens = sum((one) => one.tokens);
   return {
     ...{ draft: "real", alpha: null, rtt_ms: rttMs, plain: 1 },
     ...{ ask_wait: null, ask_wait_flight: null, beside: null },
     ours: round(median(ratios), 3),
     promised: null,
-    tokens_per_step: round(sum((one) => one.tokens) / sum((one) => one.steps), 2),
+    tokens_per_step: round(tokens / sum((one) => one.steps), 2),
+    bytes_up_per_token: round(up / tokens, 1),
+    bytes_down_per_token: round(down / tokens, 1),
   };
 }

@@ -20,11 +20,26 @@ const prompt = z.union(
 export const completionSchema = z.strictObject({
   ...commonFields,
   prompt,
-  suffix: z.string().nullish(),
-  max_tokens: z.int().min(0).max(MAX_PROMPT_IDS).nullish(),
-  logprobs: z.int().min(0).max(MAX_LOGPROBS).nullish(),
-  echo: z.boolean().nullish(),
-  best_of: z.int().min(1).max(MAX_BEST_OF).nullish(),
+  suffix: z.string().nullish().describe("What follows the output, where the model can fill in a middle."),
+  max_tokens: z
+    .int()
+    .min(0)
+    .max(MAX_PROMPT_IDS)
+    .nullish()
+    .describe("16 by default; 0 with echo only scores the prompt."),
+  logprobs: z
+    .int()
+    .min(0)
+    .max(MAX_LOGPROBS)
+    .nullish()
+    .describe("Log probabilities, and so many likeliest tokens beside each."),
+  echo: z.boolean().nullish().describe("The prompt comes first, with its log probabilities."),
+  best_of: z
+    .int()
+    .min(1)
+    .max(MAX_BEST_OF)
+    .nullish()
+    .describe("So many are made of each prompt, the n of the best mean log probability are shown."),
 });
 export type CompletionRequest = z.output<typeof completionSchema>;
 export type Prompt = string | readonly number[];

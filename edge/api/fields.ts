@@ -21,22 +21,39 @@ const seedText = z
 /** Null counts as absent everywhere: the SDKs send it. */
 export const commonFields = {
   model: z.string().min(1).max(128),
-  temperature: z.number().min(0).max(2).nullish(),
-  top_p: z.number().gt(0).max(1).nullish(),
-  top_k: z.int().min(0).max(1_000_000).nullish(),
-  min_p: z.number().min(0).max(1).nullish(),
+  temperature: z.number().min(0).max(2).nullish().describe("0 always takes the likeliest token."),
+  top_p: z
+    .number()
+    .gt(0)
+    .max(1)
+    .nullish()
+    .describe("Only the likeliest tokens of this probability together."),
+  top_k: z.int().min(0).max(1_000_000).nullish().describe("Only so many likeliest tokens; 0: all."),
+  min_p: z
+    .number()
+    .min(0)
+    .max(1)
+    .nullish()
+    .describe("Only tokens of this share of the likeliest one's probability."),
   seed: z
     .union([z.int(), seedText], { error: "must be an integer, or one below 2^64 as a string" })
-    .nullish(),
-  presence_penalty: z.number().min(-2).max(2).nullish(),
-  frequency_penalty: z.number().min(-2).max(2).nullish(),
+    .nullish()
+    .describe("The same seed, prompt and settings give the same text; choice k is drawn with seed + k."),
+  presence_penalty: z.number().min(-2).max(2).nullish().describe("Taken from tokens that the output has."),
+  frequency_penalty: z.number().min(-2).max(2).nullish().describe("The same, for each time."),
   logit_bias: z
     .record(z.string().regex(/^\d{1,8}$/, "keys must be token ids"), z.number().min(-100).max(100))
-    .nullish(),
-  stop: z.union([stopString.transform((s) => [s]), z.array(stopString).max(MAX_STOPS)]).nullish(),
-  prediction: predictionField,
-  stream: z.boolean().nullish(),
-  n: z.int().min(1).max(MAX_N).nullish(),
+    .nullish()
+    .describe("Added to the logits of these token ids."),
+  stop: z
+    .union([stopString.transform((s) => [s]), z.array(stopString).max(MAX_STOPS)])
+    .nullish()
+    .describe("The text ends before the first of them."),
+  prediction: predictionField.describe(
+    "What the output is expected to be: drafts are taken from it, the text stays the same.",
+  ),
+  stream: z.boolean().nullish().describe("Server-sent events."),
+  n: z.int().min(1).max(MAX_N).nullish().describe("Choices of each prompt."),
   stream_options: z
     .strictObject({ include_usage: z.boolean().nullish(), include_obfuscation: z.boolean().nullish() })
     .nullish(),

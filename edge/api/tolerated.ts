@@ -19,9 +19,10 @@ export const ignoredFields = {
   prompt_cache_retention: ignored,
 };
 
-const emptyList = z.array(z.unknown()).max(0).nullish();
-const noChoice = z.enum(["none", "auto"]).nullish();
-const nothing = z.null().optional();
+const neutral = { description: "Not supported: only a value that asks for nothing." };
+const emptyList = z.array(z.unknown()).max(0).nullish().meta(neutral);
+const noChoice = z.enum(["none", "auto"]).nullish().meta(neutral);
+const nothing = z.null().optional().meta(neutral);
 
 export const neutralFields = {
   tools: emptyList,
@@ -29,9 +30,12 @@ export const neutralFields = {
   tool_choice: noChoice,
   function_call: noChoice,
   parallel_tool_calls: z.boolean().nullish(),
-  response_format: z.strictObject({ type: z.literal("text") }).nullish(),
-  modalities: z.array(z.literal("text")).nullish(),
-  reasoning_effort: z.literal("none").nullish(),
+  response_format: z
+    .strictObject({ type: z.literal("text") })
+    .nullish()
+    .meta(neutral),
+  modalities: z.array(z.literal("text")).nullish().meta(neutral),
+  reasoning_effort: z.literal("none").nullish().meta(neutral),
   audio: nothing,
   verbosity: nothing,
   web_search_options: nothing,

@@ -3,13 +3,15 @@ import { typeOf } from "./schema.js";
 
 const $ = (id) => document.getElementById(id);
 
-try {
+load().catch((error) => {
+  $("problem").textContent = error.message;
+  $("problem").hidden = false;
+});
+
+async function load() {
   const response = await fetch("/openapi.json");
   if (!response.ok) throw new Error(`/openapi.json answered ${response.status}`);
   show(await response.json());
-} catch (error) {
-  $("problem").textContent = error.message;
-  $("problem").hidden = false;
 }
 
 function show(api) {
@@ -21,7 +23,7 @@ function show(api) {
       $("operations").append(section({ id, method, path, operation, api }));
     }
   }
-  if (location.hash) document.querySelector(location.hash)?.scrollIntoView();
+  document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
 function section({ id, method, path, operation, api }) {
@@ -58,7 +60,7 @@ function answers(responses, api) {
     status,
     description,
     Object.entries(content)
-      .map(([type, { schema }]) => `${type}: ${typeOf(schema, api)}`)
+      .map(([type, { schema }]) => (schema ? `${type}: ${typeOf(schema, api)}` : type))
       .join("; "),
   ]);
   return table(["status", "when", "body"], rows);

@@ -1,29 +1,36 @@
-// Streams one answer and colours each token by where it came from.
-import { events } from "./events.js";
+// The page: takes a request, runs it with drafts (and without, to compare), and shows what comes.
+import { AnswerView } from "./answer.js";
+import { get, stream } from "./api.js";
+import { drawShares } from "./chart.js";
+import { keepKey, readKey, takeKeyFromAddress } from "./key.js";
+import { showOperations } from "./operations.js";
 
 const $ = (id) => document.getElementById(id);
-const KEY = "outrider-key";
+const drafted = new AnswerView($("drafted"));
+const plain = new AnswerView($("plain"));
 let running;
 
 takeKeyFromAddress();
-$("key").value = sessionStorage.getItem(KEY) ?? "";
-$("key-label").hidden = $("key").value !== "";
-$("key").addEventListener("change", () => sessionStorage.setItem(KEY, $("key").value.trim()));
+$("key").value = readKey();
+$("key-label").hidden = readKey() !== "";
+drawShares($("chart"), []);
+if (readKey()) operations();
+
+$("key").addEventListener("change", () => {
+  keepKey($("key").value);
+  operations();
+});
 $("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   run();
 });
 $("stop").addEventListener("click", () => running?.abort());
 $("prompt").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) run();
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
 });
 
-/** The key comes in the fragment, which no server sees, and leaves the address at once. */
-function takeKeyFromAddress() {
-  const key = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (!key) return;
-  sessionStorage.setItem(KEY, key);
-  history.replaceState(null, "", location.pathname);
+function operations() {
+  showOperations($("operations")).catch((error) => complain(error.message));
 }
 
 async function run() {
@@ -32,99 +39,61 @@ async function run() {
   running = mine;
   begin();
   try {
-    const response = await ask(mine.signal);
-    const figures = newFigures();
-    for await (const event of events(response.body)) {
-      if (event === "[DONE]") return;
-      show(JSON.parse(event), figures);
-    }
-    if ($("problem").hidden) complain("The answer broke off.");
+    await answers(wish(), mine.signal);
   } catch (error) {
-    if (error.name !== "AbortError") complain(error.message);
+    if (error.status === 401) $("key-label").hidden = false;
+    if (error.name === "AbortError") say("Stopped.");
+    else complain(error.message);
   } finally {
     if (running === mine) $("stop").disabled = true;
   }
 }
 
 function begin() {
-  $("answer").replaceChildren();
   $("problem").hidden = true;
+  $("verdict").hidden = true;
   $("stop").disabled = false;
-  for (const id of ["speed", "count", "share", "per-step", "release"]) $(id).textContent = "–";
+  $("plain").hidden = !$("compare").checked;
+  $("drafted-title").textContent = $("compare").checked ? "With drafts" : "Answer";
+  say("Running.");
 }
 
-async function ask(signal) {
-  const headers = {
-    authorization: `Bearer ${sessionStorage.getItem(KEY) ?? $("key").value}`,
-    "content-type": "application/json",
-    "x-outrider-details": "1",
-    "x-outrider-drafts": $("drafts").checked ? "on" : "off",
-  };
-  const models = await get("/v1/models", { headers, signal });
-  const model = (await models.json()).data[0].id;
-  const isChat = new FormData($("ask")).get("mode") === "chat";
-  const prompt = $("prompt").value;
-  const body = {
-    model,
-    stream: true,
-    stream_options: { include_usage: true },
-    max_tokens: Number($("tokens").value),
-    temperature: Number($("temperature").value),
-    ...(isChat ? { messages: [{ role: "user", content: prompt }] } : { prompt }),
-  };
-  const path = isChat ? "/v1/chat/completions" : "/v1/completions";
-  return get(path, { method: "POST", headers, signal, body: JSON.stringify(body) });
-}
+const wish = () => ({
+  mode: new FormData($("ask")).get("mode"),
+  prompt: $("prompt").value,
+  prediction: $("prediction").value,
+  tokens: $("tokens").valueAsNumber,
+  temperature: $("temperature").valueAsNumber,
+  seed: crypto.getRandomValues(new Uint32Array(1))[0],
+});
 
-async function get(path, init) {
-  const response = await fetch(path, init);
-  if (response.ok) return response;
-  const problem = await response.json().catch(() => undefined);
-  if (response.status === 401) $("key-label").hidden = false;
-  throw new Error(problem?.error?.message ?? `${path} answered ${response.status}`);
-}
-
-const newFigures = () => ({ first: undefined, tokens: 0, firstTokens: 0, drafted: 0 });
-
-function show(chunk, figures) {
-  if (chunk.error) return complain(chunk.error.message);
-  if (chunk.usage) $("count").textContent = chunk.usage.completion_tokens;
-  const [choice] = chunk.choices;
-  if (!choice) return;
-  if (choice.finish_reason) return showDetails(chunk.outrider, figures);
-  const text = choice.delta?.content ?? choice.text ?? "";
-  const { source, accepted, ids } = chunk.outrider ?? {};
-  if (ids) count(ids.length, accepted, figures);
-  if (text) append(text, source);
-}
-
-function append(text, source) {
-  const span = document.createElement("span");
-  span.className = source ?? "target";
-  span.title = source ? `drafted by ${source}` : "target";
-  span.textContent = text;
-  $("answer").append(span);
-}
-
-function count(tokens, accepted, figures) {
-  const now = performance.now();
-  figures.tokens += tokens;
-  figures.drafted += accepted;
-  if (figures.first === undefined) {
-    figures.first = now;
-    figures.firstTokens = figures.tokens;
-  } else if (now > figures.first) {
-    const speed = ((figures.tokens - figures.firstTokens) * 1000) / (now - figures.first);
-    $("speed").textContent = speed.toFixed(1);
+/** One after the other where they are compared: at the same time they would slow each other down. */
+async function answers(wanted, signal) {
+  const model = (await get("/v1/models", signal)).data[0].id;
+  const alone = $("compare").checked;
+  const ours = drafted.begin();
+  const theirs = plain.begin();
+  for await (const chunk of stream(wanted, { model, drafts: true, alone }, signal)) {
+    drafted.show(chunk);
+    drawShares($("chart"), ours.shares);
   }
-  $("count").textContent = figures.tokens;
-  $("share").textContent = `${Math.round((100 * figures.drafted) / figures.tokens)} %`;
+  say(`Done: ${ours.tokens} tokens, ${Math.round(100 * ours.share)} % of them drafted ahead.`);
+  if (!alone) return;
+  const { prediction: _, ...undrafted } = wanted;
+  for await (const chunk of stream(undrafted, { model, drafts: false, alone }, signal)) plain.show(chunk);
+  judge(ours, theirs);
 }
 
-function showDetails(details, figures) {
-  if (!details) return;
-  if (details.steps) $("per-step").textContent = (figures.tokens / details.steps).toFixed(2);
-  $("release").textContent = details.release ?? `none: ${details.note ?? "unknown"}`;
+function judge(ours, theirs) {
+  const same = ours.text === theirs.text ? "the same text" : "another text (which must not be)";
+  const times = ours.speed && theirs.speed ? `${(ours.speed / theirs.speed).toFixed(2)} times as fast` : "too short";
+  $("verdict").textContent = `With drafts: ${times}, ${same}.`;
+  $("verdict").hidden = false;
+  say($("verdict").textContent);
+}
+
+function say(text) {
+  $("status").textContent = text;
 }
 
 function complain(message) {

@@ -11,11 +11,11 @@ import { median, type Result, type Row, round } from "./result.ts";
 import { type Model, make, startWorker, type Turn } from "./train/worker.ts";
 
 const MODELS: readonly Model[] = [
-  { name: "4x256 V8k", shape: [4, 256, 4, 2, 704], vocab: 8192, batch: 4 },
-  { name: "4x576 V49k", shape: [4, 576, 9, 3, 1536], vocab: 49152, batch: 2 },
+  { name: "4x256 V8k", shape: [4, 256, 4, 2, 704], vocab: 8192, batch: 4, steps: 4 },
+  { name: "4x576 V49k", shape: [4, 576, 9, 3, 1536], vocab: 49152, batch: 2, steps: 2 },
 ];
 const SIDES = ["ours", "theirs"] as const;
-const TURNS = { quick: 4, full: 12 };
+const TURNS = { quick: 3, full: 12 };
 
 export async function benchTrain(
   { quick }: { quick: boolean },

@@ -114,6 +114,43 @@ def test_two_processes_give_the_same_curve(strategy: str, tokens: Path, alone: P
     assert difference.abs().max() < 0.1
 
 
+def test_a_recipe_is_shared_by_its_processes(tmp_path: Path) -> None:
+    """The first process does what cannot be shared, the others wait for it; two stages are trained by both."""
+    numbers = SHAPE + DIALS
+    dials = {
+        key[2:]: float(value) if "." in value else int(value) for key, value in pairs(numbers) if key != "--threads"
+    }
+    rows = {key: value for key, value in dials.items() if key in ("batch", "sequence", "lr", "lr-last", "warmup")}
+    stages = [
+        {"stage": "corpus", "megabytes": 0.2, "out": "corpus"},
+        {"stage": "tokenize", "corpus": "corpus", "train-vocab": 300, "out": "tokens"},
+        {"stage": "pretrain", "tokens": "tokens", "out": "pretrained", **dials, "steps": 3},
+        {"stage": "finetune", "model": "pretrained", "corpus": "corpus", "out": "$out", **rows, "steps": 3},
+    ]
+    (tmp_path / "recipe.json").write_text(json.dumps({"name": "x", "target": None, "seed": 0, "stages": stages}))
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "trainer", "run"]
+    words = [
+        "--recipe",
+        tmp_path / "recipe.json",
+        "--work",
+        tmp_path / "work",
+        "--out",
+        tmp_path / "out",
+        "--threads",
+        1,
+    ]
+    command = [sys.executable, *launcher, *map(str, words)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("finetune: done in") == 1, "one of them speaks"
+    assert [len(steps(folder)) for folder in (tmp_path / "work/pretrained", tmp_path / "out")] == [3, 3]
+    assert read_model(tmp_path / "out").c.vocab == 300
+
+
+def pairs(words: list[str]) -> list[tuple[str, str]]:
+    return list(zip(words[::2], words[1::2], strict=True))
+
+
 def killed(words: list[str], out: Path, at: int) -> None:
     """Start a training that keeps every step and kill it, with all of its processes, once `at` steps are written."""
     process = subprocess.Popen(words, cwd=PROJECT, stderr=subprocess.DEVNULL)

@@ -11,6 +11,8 @@ export type Model = {
   readonly shape: readonly [number, number, number, number, number];
   readonly vocab: number;
   readonly batch: number;
+  /** In a turn. */
+  readonly steps: number;
 };
 
 const turnSchema = z.object({
@@ -59,8 +61,9 @@ export function startWorker(python: string, folder: string, model: Model, side: 
   };
 }
 
-const argumentsOf = (folder: string, { vocab, batch }: Model): string[] => [
-  ...["--model", join(folder, "model"), "--vocab", String(vocab), "--batch", String(batch)],
+const argumentsOf = (folder: string, { vocab, batch, steps }: Model): string[] => [
+  ...["--model", join(folder, "model"), "--vocab", String(vocab)],
+  ...["--batch", String(batch), "--turn", String(steps)],
 ];
 
 const environment = (more: Record<string, string>): NodeJS.ProcessEnv => ({

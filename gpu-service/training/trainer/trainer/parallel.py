@@ -8,6 +8,7 @@ changes the speed, not the training.
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,11 +99,11 @@ def processes(args: argparse.Namespace) -> Iterator[Parallel]:
     if world == 1:
         yield Parallel(device=device)
         return
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
-    try:
-        yield Parallel(dist.get_rank(), world, args.strategy, device)
-    finally:
-        dist.destroy_process_group()
+    if not dist.is_initialized():
+        # Once for all stages of a recipe: a second group would look for the first one's addresses.
+        dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+        atexit.register(dist.destroy_process_group)
+    yield Parallel(dist.get_rank(), world, args.strategy, device)
 
 
 def rank() -> int:

@@ -101,9 +101,11 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
             module_of(stage).main(stage_args, progress.of(stage))
         except TrainerError as error:
             raise TrainerError(f"stage {stage!r}: {error}") from None
-        if first:
-            write_text(marker, json.dumps(entry) + "\n")
-            drop_checkpoint(stage_args)
+        if not first:
+            wait_for(marker)  # The result is written by the first process.
+            continue
+        write_text(marker, json.dumps(entry) + "\n")
+        drop_checkpoint(stage_args)
         progress.say(f"{stage}: done in {time.monotonic() - began:.1f} s")
 
 

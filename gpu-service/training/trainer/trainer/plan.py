@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,8 @@ def works_of(recipe: Recipe, places: Places, parser_of: Callable[[str], argparse
         elif stage == "finetune":
             shapes[args.out] = shape_of(args.model, shapes)
             works.append(Work(stage, shapes[args.out], args.steps, args.batch, args.sequence, args.micro_batch))
+        elif stage == "grow":
+            shapes[args.out] = replace(shape_of(args.model, shapes), vocab=shape_of(args.target, shapes).vocab)
         elif stage == "distil":
             works.append(distilling(args, shapes))
     return works

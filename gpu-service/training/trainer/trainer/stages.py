@@ -15,6 +15,7 @@ STAGES = {
     "tokenize": "turn documents into ids",
     "pretrain": "train a model from fresh weights",
     "finetune": "go on with code and fill in the middle",
+    "grow": "grow a draft's vocabulary to its target's",
     "prompts": "write prompts for the target",
     "generate": "let the target write texts and keep its logits",
     "distil": "teach a draft to foresee the target",

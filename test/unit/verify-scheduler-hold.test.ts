@@ -6,15 +6,16 @@ import { FakeTarget, reference } from "../support/fake-target.ts";
 import { pacedSpeedup } from "../support/paced-run.ts";
 import { schedulerOn, startFrame } from "../support/sequences.ts";
 
-const ANSWER = { from: 10, have: 1, gained: 1, anew: false };
-/** Refused at 0, 100, 200, … each time answered `ms` later. */
+const ANSWER = { from: 10, have: 1, gained: 1, anew: false, isWaited: true };
+/** Refused at 0, 100, 200, … each time answered `ms` later, while the engine waited. */
 function answered(...ms: number[]): Arrivals {
   const arrivals = new Arrivals();
-  ms.forEach((took, i) => {
-    arrivals.committed(10, i * 100, false, true);
-    arrivals.hinted({ ...ANSWER, path: i }, i * 100 + took);
-  });
+  ms.forEach((took, i) => answer(arrivals, i, took));
   return arrivals;
+}
+function answer(arrivals: Arrivals, path: number, took: number, isWaited = true): void {
+  arrivals.committed(10, path * 100, false, true);
+  arrivals.hinted({ ...ANSWER, path, isWaited }, path * 100 + took);
 }
 
 describe("how long hints take to arrive", () => {
@@ -23,10 +24,21 @@ describe("how long hints take to arrive", () => {
     arrivals.committed(10, 0, false, true);
     expect(arrivals.awaited(0, 10, 1)).toBeUndefined();
   });
-  it("is learnt from answers that nobody waited for", () => {
+  it("is learnt from answers that nobody waited for, which had to share the machine with a step", () => {
+    const expected = (took: number) => {
+      const arrivals = new Arrivals();
+      for (const path of [0, 1, 2]) answer(arrivals, path, took, false);
+      arrivals.committed(10, 300, false, true);
+      return arrivals.awaited(0, 10, 301)?.msUntil(1);
+    };
+    expect(expected(4)).toBeCloseTo(1.5);
+    expect(expected(80)).toBeCloseTo(77.5);
+  });
+  it("is what waits have shown, once there were some", () => {
     const arrivals = answered(8, 8, 8);
-    arrivals.committed(10, 300, false, true);
-    expect(arrivals.awaited(0, 10, 301)?.msUntil(1)).toBeCloseTo(7);
+    for (let path = 3; path < 8; path++) answer(arrivals, path, 12, false);
+    arrivals.committed(10, 800, false, true);
+    expect(arrivals.awaited(0, 10, 800)?.msUntil(1)).toBeLessThan(9);
   });
   it("is not told by a frame that came while the step ran", () => {
     const arrivals = answered(8);

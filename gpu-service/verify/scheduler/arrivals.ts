@@ -13,6 +13,12 @@ const LATE_GAIN = 0.05;
 /** An answer is given up when it is later than expected by so many spreads, and so many milliseconds. */
 const SPREADS = 2;
 const SLACK_MS = 0.5;
+/**
+ * An answer that comes while a step runs has to share the machine with it. Waited for, it is quicker by this share of
+ * its time, and by no more milliseconds than this: what a wait shows counts from then on.
+ */
+const HASTE_SHARE = 0.4;
+const MOST_HASTE_MS = 1.5;
 /** Ends of the text whose time is remembered: an answer to an older one says nothing of a wait that could pay. */
 const REMEMBERED_ENDS = 64;
 
@@ -25,12 +31,17 @@ class Answer {
   /** How often it came before it was given up. */
   chance = 0.8;
   isKnown = false;
+  /** It was waited for at least once. */
+  #isTried = false;
 
   get giveUpMs(): number {
     return this.ms + SPREADS * this.#spread + SLACK_MS;
   }
 
-  came(ms: number, ids: number, gain = GAIN): void {
+  came(time: number, ids: number, isWaited: boolean, most = GAIN): void {
+    const ms = isWaited ? time : time - Math.min(HASTE_SHARE * time, MOST_HASTE_MS);
+    const gain = isWaited || !this.#isTried ? most : LATE_GAIN;
+    this.#isTried ||= isWaited;
     if (!this.isKnown) {
       this.isKnown = true;
       [this.ms, this.#spread, this.ids] = [ms, ms / 4, ids];
@@ -61,7 +72,15 @@ export type Awaited = {
   overtaken: number;
 };
 
-type Frame = { path: number; from: number; have: number; gained: number; anew: boolean };
+type Frame = {
+  path: number;
+  from: number;
+  have: number;
+  gained: number;
+  anew: boolean;
+  /** The engine waited for it. */
+  isWaited: boolean;
+};
 
 export class Arrivals {
   /** Answers to a refusal, answers where hints were used up, and each further frame on the same path. */
@@ -87,18 +106,18 @@ export class Arrivals {
    * A frame of `path` came in at `at` that speaks of positions from `from` on. With it `have` ids lead on from the
    * text's end, `gained` of them by it; `anew` as above.
    */
-  hinted({ path, from, have, gained, anew }: Frame, at: number): void {
+  hinted({ path, from, have, gained, anew, isWaited }: Frame, at: number): void {
     const dry = this.#dry;
     const isNewPath = path > this.#path;
     this.#path = path;
     // What came while a step ran was there when it ended: nobody had to wait for it.
     if (dry && at >= dry.at) {
       const refusedAt = isNewPath && dry.anew ? this.#refusedAt.get(from) : undefined;
-      if (refusedAt !== undefined) this.#anew.came(at - refusedAt, Math.max(1, have));
-      else if (!isNewPath && !dry.anew && have > 0) this.#onward.came(at - dry.at, have);
+      if (refusedAt !== undefined) this.#anew.came(at - refusedAt, Math.max(1, have), isWaited);
+      else if (!isNewPath && !dry.anew && have > 0) this.#onward.came(at - dry.at, have, isWaited);
     } else if (!dry && !isNewPath && gained > 0) {
       const gap = at - this.#newestAt;
-      this.#further.came(gap, gained, gap > this.#further.ms ? LATE_GAIN : GAIN);
+      this.#further.came(gap, gained, isWaited, gap > this.#further.ms ? LATE_GAIN : GAIN);
     }
     if (gained > 0) this.#newestAt = at;
     if (have > 0) this.#dry = undefined;

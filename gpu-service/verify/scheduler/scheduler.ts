@@ -106,7 +106,7 @@ export class Scheduler {
       case "hint": {
         const sequence = this.#find(input.stream);
         const hint = sequence?.start.drafts ? knownIds(input, this.#model.vocabSize) : undefined;
-        if (hint) sequence?.takeHint(hint, at);
+        if (hint) sequence?.takeHint(hint, at, this.#hold !== undefined);
       }
     }
   }

@@ -89,15 +89,16 @@ export class Sequence {
     return this.outputTokens >= this.cap ? "length" : undefined;
   }
 
-  /** A hint came in at `at`, on the scheduler's clock. */
-  takeHint(hint: HintFrame, at: number): void {
+  /** A hint came in at `at`, on the scheduler's clock; `isWaited`: the engine waited for it. */
+  takeHint(hint: HintFrame, at: number, isWaited: boolean): void {
     this.lastSource = hint.source;
     if (hint.path < this.hints.path) return;
     const before = this.hintsAtHand;
     this.hints.add(hint, this.text);
     const have = this.hintsAtHand;
     const anew = this.hints.isAstray;
-    this.arrivals.hinted({ path: hint.path, from: hint.at, have, gained: have - before, anew }, at);
+    const gained = have - before;
+    this.arrivals.hinted({ path: hint.path, from: hint.at, have, gained, anew, isWaited }, at);
   }
 
   /** A step has brought tokens, which the edge is told of at `now`. */

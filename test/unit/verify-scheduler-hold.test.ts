@@ -10,7 +10,7 @@ const ANSWER = { from: 10, have: 1, gained: 1, anew: false, isWaited: true };
 /** Refused at 0, 100, 200, … each time answered `ms` later, while the engine waited. */
 function answered(...ms: number[]): Arrivals {
   const arrivals = new Arrivals();
-  ms.forEach((took, i) => answer(arrivals, i, took));
+  for (const [i, took] of ms.entries()) answer(arrivals, i, took);
   return arrivals;
 }
 function answer(arrivals: Arrivals, path: number, took: number, isWaited = true): void {

@@ -11,7 +11,8 @@ from trainer.exercise_tasks import TASKS
 from trainer.exercises import exercise
 from trainer.fim import FIM_NAMES, fill_in_the_middle
 from trainer.finetune import IGNORED, pieces
-from trainer.prompts import held_prompts, training_prompts
+from trainer.invention import invented, opening
+from trainer.prompts import Prompt, held_prompts, openings, read_prompts, training_prompts, write_prompts
 from trainer.texts import Text, read_texts, shard_path, write_shard
 from trainer.tokenize import train_tokenizer, write_tokenizer
 from trainer.vocabulary import Vocabulary
@@ -91,6 +92,37 @@ def test_humaneval_stays_out(vocabulary: Vocabulary) -> None:
     held = held_prompts(vocabulary, 10)
     assert {(prompt.domain, prompt.temperature) for prompt in held} >= {("code", 0.0), ("code", 1.0), ("chat", 0.0)}
     assert not {prompt.text for prompt in held} & {prompt.text for prompt in prompts}
+
+
+@pytest.mark.parametrize(
+    ("domain", "written", "wanted"),
+    [
+        ("chat", "Why is it dark?<|im_end|>", "<|im_start|>user\nWhy is it dark?<|im_end|>\n<|im_start|>assistant\n"),
+        ("chat", "Why is it dark", None),
+        ("chat", "  <|im_end|>", None),
+        ("code", 'odd(n: int) -> bool:\n    """Tell whether a number is odd."""\n    return n % 2',
+         'def odd(n: int) -> bool:\n    """Tell whether a number is odd."""\n'),
+        ("code", 'evens(n: List[int]):\n    """Take the even ones of them.\n    """\n',
+         'from typing import List\n\n\ndef evens(n: List[int]):\n    """Take the even ones of them.\n    """\n'),
+        ("code", "odd(n):\n    return n % 2\n", None),
+        ("code", 'a():\n    pass\n\ndef odd(n):\n    """Tell whether a number is odd, or not."""\n', None),
+    ],
+)  # fmt: skip
+def test_what_the_target_invents(vocabulary: Vocabulary, domain: str, written: str, wanted: str | None) -> None:
+    opened = vocabulary.encode(
+        opening("chat", vocabulary, random.Random(0)) if domain == "chat" else "def one():\n    pass\n\n\ndef "
+    )
+    ids = np.array([*opened, *vocabulary.encode(written)], np.int32)
+    rows = len(ids) - len(opened)
+    text = Text(domain, 1.0, len(opened), ids, np.zeros((rows, 1)), np.zeros((rows, 1), np.float16), np.zeros(rows))
+    assert list(invented([text], vocabulary)) == ([] if wanted is None else [(domain, wanted)])
+
+
+def test_prompts_come_back_whatever_they_hold(vocabulary: Vocabulary, tmp_path) -> None:
+    prompts = [Prompt("chat", "one\u2028two\x85three\r\nfour", 0.7), *openings(vocabulary, {"code": 3, "chat": 1}, 0)]
+    write_prompts(tmp_path / "prompts.jsonl", prompts)
+    assert read_prompts(tmp_path / "prompts.jsonl") == prompts
+    assert all(prompt.text.rpartition("\n")[2].startswith("def ") for prompt in prompts[1:4])
 
 
 def test_texts_come_back_from_their_shards(tmp_path) -> None:

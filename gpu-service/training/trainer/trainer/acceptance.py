@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.device import sent
 from trainer.distil import head_rows, pack
 from trainer.errors import TrainerError
 from trainer.llama import Llama
@@ -51,17 +52,17 @@ def measure(draft: Llama, texts: list[Text]) -> dict[str, Acceptance]:
     greedy: dict[str, list[bool]] = {}
     lengths: dict[str, list[int]] = {}
     overlap: dict[str, list[float]] = {}
-    row_of = head_rows(draft)
     head = draft.head
+    device = head.device
+    row_of = head_rows(draft).to(device)
     ordered = sorted(texts, key=lambda text: len(text.ids))
     for start in range(0, len(ordered), ROWS):
         group = ordered[start : start + ROWS]
         ids, before = pack(group)
-        with torch.autocast("cpu", torch.bfloat16):
-            hidden = draft.hidden(ids)
-        for text, states, chosen in zip(group, hidden, before, strict=True):
-            logits = F.linear(states[chosen].float(), head)
-            top = torch.from_numpy(text.top_ids.astype(np.int64))
+        hidden = draft.hidden(sent(ids, device))
+        for text, states, chosen in zip(group, hidden, sent(before, device), strict=True):
+            logits = F.linear(states[chosen], head)
+            top = sent(torch.from_numpy(text.top_ids.astype(np.int64)), device)
             if text.temperature == 0:
                 matches = (logits.argmax(-1) == row_of[top[:, 0]]).tolist()
                 greedy.setdefault(text.domain, []).extend(matches)
@@ -78,5 +79,5 @@ def shared(logits: Tensor, text: Text, rows: Tensor) -> list[float]:
     """Per position, the probability that target and draft have in common."""
     q = logits.softmax(-1).gather(1, rows.clamp(min=0)) * (rows >= 0)
     p = (torch.from_numpy(text.top_logits).float() - torch.from_numpy(text.logsumexp)[:, None]).exp()
-    common: list[float] = torch.minimum(p, q).sum(-1).tolist()
+    common: list[float] = torch.minimum(p.to(q.device), q).sum(-1).tolist()
     return common

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -55,9 +56,7 @@ def frequent_ids(texts: list[Text], vocabulary: Vocabulary, rows: int) -> Tensor
     """The `rows` ids that the target's answers use most, ascending; special ids are always among them."""
     if rows >= vocabulary.size:
         raise TrainerError(f"a short head of {rows} rows is no shorter than the vocabulary ({vocabulary.size})")
-    counts = torch.zeros(vocabulary.size, dtype=torch.float64)
-    for text in texts:
-        ids = torch.from_numpy(text.ids[text.prompt :]).long()
-        counts += torch.bincount(ids, minlength=vocabulary.size)[: vocabulary.size]
+    ids = torch.from_numpy(np.concatenate([text.ids[text.prompt :] for text in texts])).long()
+    counts = torch.bincount(ids, minlength=vocabulary.size)[: vocabulary.size].double()
     counts[sorted({*vocabulary.special_ids, *vocabulary.stop_ids})] = float("inf")
     return counts.argsort(descending=True, stable=True)[:rows].sort().values

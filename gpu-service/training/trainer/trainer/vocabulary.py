@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Template
 from jinja2.sandbox import SandboxedEnvironment
 from tokenizers import Tokenizer
 
@@ -56,8 +58,14 @@ class Vocabulary:
         """The prompt that asks `question` and opens the answer, by the folder's template."""
         if self.chat_template is None:
             raise TrainerError("the target's tokenizer has no chat template; ask for prompts of domain `code` only")
-        template = SandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(self.chat_template)
-        return template.render(messages=[{"role": "user", "content": question}], add_generation_prompt=True)
+        return parsed_template(self.chat_template).render(
+            messages=[{"role": "user", "content": question}], add_generation_prompt=True
+        )
+
+
+@cache
+def parsed_template(source: str) -> Template:
+    return SandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(source)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import { writeTexts } from "./acceptance/texts.ts";
 import { type Result, type Row, round } from "./result.ts";
 
 const SHIPPED = join(ROOT, "infra/models/smollm2/draft");
-const PROMPTS = { quick: 4, full: 40 };
+const PROMPTS = { quick: 3, full: 40 };
 const KV_POSITIONS = 2048;
 type Options = { quick: boolean; release?: string; draft?: string };
 type Seen = Written & { said: Said };

@@ -11,6 +11,7 @@ export type Suite = (typeof SUITES)[number];
 
 const TRAINER = join(ROOT, "gpu-service/training/trainer");
 const TRAINER_TESTS = join(ROOT, "test/training");
+const CLIENT_TESTS = join(ROOT, "test/clients");
 
 /** `python`: of the trainer's environment, with the tools of `requirements.txt` here. */
 export function runSuite(suite: Suite, python: string): Promise<Counts> {
@@ -31,7 +32,12 @@ async function lint(python: string): Promise<Counts> {
   const tools: { name: string; command: string; args: string[]; cwd?: string }[] = [
     { name: "biome", command: "biome", args: ["check", "--error-on-warnings", "."] },
     { name: "tsc", command: "tsc", args: ["--noEmit"] },
-    { name: "ruff", command: python, args: ["-m", "ruff", "check", ".", TRAINER_TESTS], cwd: TRAINER },
+    {
+      name: "ruff",
+      command: python,
+      args: ["-m", "ruff", "check", ".", TRAINER_TESTS, CLIENT_TESTS],
+      cwd: TRAINER,
+    },
     { name: "mypy", command: python, args: ["-m", "mypy", "trainer", "checkpoints"], cwd: TRAINER },
   ];
   let counts = NONE;

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trainer.cross_entropy import ROWS as LOSS_ROWS
 from trainer.llama import LlamaConfig
 
 F32 = 4
 BF16 = 2
 OPTIMISER_BYTES = F32 + F32 + 2 * F32
 """Per parameter: weight, gradient, AdamW's two moments."""
-LOSS_ROWS = 1024
-"""Positions whose logits exist at a time."""
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,11 @@ def opening(domain: str, vocabulary: Vocabulary, r: random.Random) -> str:
 
 def invented(texts: Iterable[Text], vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
     """(domain, prompt) of every text that holds one."""
-    frame = chat_frame(vocabulary)
     decode = vocabulary.tokenizer.decode
     for text in texts:
         written = decode(text.ids[text.prompt :].tolist(), skip_special_tokens=False)
         if text.domain == "chat":
-            prompt = question_prompt(written, frame)
+            prompt = question_prompt(written, chat_frame(vocabulary))
         else:
             opened = decode(text.ids[: text.prompt].tolist(), skip_special_tokens=False)
             prompt = function_head(opened[opened.rindex("def ") :] + written)

@@ -82,31 +82,40 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
     done = args.work / "done"
     done.mkdir(parents=True, exist_ok=True)
     for index, (entry, stage_args) in enumerate(zip(recipe.stages, parsed, strict=True)):
-        stage = entry["stage"]
+        stage = str(entry["stage"])
         marker = done / f"{index:02d}-{stage}.json"
-        if marker.exists() and json.loads(marker.read_text()) == entry:
+        if is_done(marker, entry):
             progress.say(f"{stage}: done before")
-            continue
-        if marker.exists():
-            raise TrainerError(
-                f"stage {stage!r} was done in {args.work} with other dials; a changed recipe needs a new --work folder"
-            )
-        if not first and stage not in SHARED_STAGES:
-            wait_for(marker)
-            continue
-        began = time.monotonic()
-        if first:
+        elif first:
+            began = time.monotonic()
             write_lineage(places["lineage"], recipe, args.recipe, places.get("target"), args.work)
-        try:
-            module_of(stage).main(stage_args, progress.of(stage))
-        except TrainerError as error:
-            raise TrainerError(f"stage {stage!r}: {error}") from None
-        if not first:
-            wait_for(marker)  # The result is written by the first process.
-            continue
-        write_text(marker, json.dumps(entry) + "\n")
-        drop_checkpoint(stage_args)
-        progress.say(f"{stage}: done in {time.monotonic() - began:.1f} s")
+            do_stage(stage, stage_args, progress)
+            write_text(marker, json.dumps(entry) + "\n")
+            drop_checkpoint(stage_args)
+            progress.say(f"{stage}: done in {time.monotonic() - began:.1f} s")
+        else:
+            if stage in SHARED_STAGES:
+                do_stage(stage, stage_args, progress)
+            wait_for(marker)
+
+
+def is_done(marker: Path, entry: dict[str, Any]) -> bool:
+    """TrainerError where it was done with other dials."""
+    if not marker.exists():
+        return False
+    if json.loads(marker.read_text()) == entry:
+        return True
+    raise TrainerError(
+        f"stage {entry['stage']!r} was done in {marker.parent.parent} with other dials; a changed recipe needs a new "
+        f"--work folder"
+    )
+
+
+def do_stage(stage: str, args: argparse.Namespace, progress: Progress) -> None:
+    try:
+        module_of(stage).main(args, progress.of(stage))
+    except TrainerError as error:
+        raise TrainerError(f"stage {stage!r}: {error}") from None
 
 
 def wait_for(marker: Path) -> None:

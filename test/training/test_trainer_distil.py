@@ -8,6 +8,7 @@ from test_trainer_llama import SMALL, random_model
 
 from trainer.acceptance import rounds
 from trainer.cut import cut, with_short_head
+from trainer.device import device_of
 from trainer.errors import TrainerError
 from trainer.loss import DistilLoss, listed_shares
 from trainer.progress import Progress
@@ -102,6 +103,24 @@ def test_a_loss_that_is_not_finite_stops_with_a_word(tmp_path: Path) -> None:
     nowhere = torch.tensor(float("nan"), requires_grad=True)
     with pytest.raises(TrainerError, match="loss is nan at step 1"):
         train(model, lambda _: (nowhere, 1), schedule, tmp_path, Progress("test"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_the_cpu_is_taken_unless_a_gpu_is_asked_for() -> None:
+    assert device_of("auto") == device_of("cpu") == torch.device("cpu")
+    with pytest.raises(TrainerError, match="sees no GPU"):
+        device_of("cuda")
+
+
+def test_rounding_a_model_for_good_is_what_it_pretended() -> None:
+    bits = Quantisation(8, 4, 8)
+    pretending, rounded = random_model(SMALL), random_model(SMALL)
+    pretending.pretend(bits)
+    rounded.round(bits)
+    x = torch.arange(12)[None]
+    with torch.inference_mode():
+        assert torch.equal(rounded(x), pretending(x))
+        assert not torch.equal(rounded(x), random_model(SMALL)(x))
 
 
 def test_accepted_lengths() -> None:

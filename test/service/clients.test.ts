@@ -11,10 +11,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startTemporarySystem } from "../../infra/bench/temporary-system.ts";
 import { ensureClientsPython } from "../../infra/check/clients-python.ts";
 import type { System } from "../../infra/start/system.ts";
+import references from "../cases/lm-eval.json" with { type: "json" };
 
 const PROMPT = "def add(a, b):\n";
 const MESSAGE = "What is a list?";
 const TOKENS = 24;
+const TOKENIZER = "infra/models/tiny/target";
+/** A test that comes first makes the Python environment of its client. */
+const INSTALLING_MS = 900_000;
 /** The tiny model likes to end at once. */
 const END_FORBIDDEN = { "0": -100, "2": -100 };
 
@@ -104,31 +108,62 @@ describe("LangChain's OpenAI class", () => {
 });
 
 describe("the official OpenAI package for Python", () => {
-  it("reads everything that it asks for", async () => {
-    const python = await ensureClientsPython();
-    const args = ["test/clients/openai_client.py", baseURL, system.key, model];
-    const { stdout } = await promisify(execFile)(python, args);
-    const got = JSON.parse(stdout);
-    expect(got.models).toEqual([model]);
-    expect(got.text.length).toBeGreaterThan(0);
-    expect(got.streamed).toBe(got.text);
-    expect(got.finish).toBe("length");
-    expect(got.usage.completion_tokens).toBe(TOKENS);
-    expect(got.several.map((text: string) => text[0])).toEqual(["a", "a", "b", "b"]);
-    expect(got.first_logprobs).toEqual([null, null, null, null]);
-    expect(got.chat_streamed).toBe(got.chat);
-    expect(got.chat_logprobs).toEqual(Array(TOKENS).fill(2));
-    expect(got.refusals).toEqual([
-      ["BadRequestError", "temperature"],
-      ["NotFoundError", "model"],
-    ]);
-    expect(got.stranger).toBe("AuthenticationError");
-  });
+  it(
+    "reads everything that it asks for",
+    async () => {
+      const python = await ensureClientsPython("clients");
+      const args = ["test/clients/openai_client.py", baseURL, system.key, model];
+      const { stdout } = await promisify(execFile)(python, args);
+      const got = JSON.parse(stdout);
+      expect(got.models).toEqual([model]);
+      expect(got.text.length).toBeGreaterThan(0);
+      expect(got.streamed).toBe(got.text);
+      expect(got.finish).toBe("length");
+      expect(got.usage.completion_tokens).toBe(TOKENS);
+      expect(got.several.map((text: string) => text[0])).toEqual(["a", "a", "b", "b"]);
+      expect(got.first_logprobs).toEqual([null, null, null, null]);
+      expect(got.chat_streamed).toBe(got.chat);
+      expect(got.chat_logprobs).toEqual(Array(TOKENS).fill(2));
+      expect(got.refusals).toEqual([
+        ["BadRequestError", "temperature"],
+        ["NotFoundError", "model"],
+      ]);
+      expect(got.stranger).toBe("AuthenticationError");
+    },
+    INSTALLING_MS,
+  );
+});
+
+describe("lm-eval's local-completions", () => {
+  it(
+    "scores as transformers does with the same weights, within what quantisation to int8 changes",
+    async () => {
+      const python = await ensureClientsPython("lm-eval");
+      const args = ["test/clients/lm_eval_client.py", baseURL, model, TOKENIZER, "test/cases/lm-eval.json"];
+      const env = {
+        ...process.env,
+        OPENAI_API_KEY: system.key,
+        HF_HUB_OFFLINE: "1",
+        HF_DATASETS_OFFLINE: "1",
+      };
+      const { stdout } = await promisify(execFile)(python, args, { env });
+      const got = JSON.parse(stdout.trim().split("\n").at(-1)!);
+      for (const [i, { logprob, greedy }] of references.entries()) {
+        const [sum, isGreedy] = got.alone[i];
+        expect(Math.abs(sum - logprob)).toBeLessThan(0.15);
+        expect(isGreedy).toBe(greedy);
+      }
+      expect(got.batched).toEqual(got.alone);
+      expect(got.alone_text[0].length).toBeGreaterThan(0);
+      expect(got.batched_text).toEqual(got.alone_text);
+    },
+    INSTALLING_MS,
+  );
 });
 
 describe("the OpenAPI document", () => {
   it("is kept by whatever schemathesis sends, good or bad", async () => {
-    const python = await ensureClientsPython();
+    const python = await ensureClientsPython("clients");
     const checks = [
       ...["not_a_server_error", "status_code_conformance", "content_type_conformance"],
       ...["response_schema_conformance", "negative_data_rejection", "ignored_auth"],

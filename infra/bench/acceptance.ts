@@ -19,7 +19,8 @@ const SHIPPED = join(ROOT, "infra/models/smollm2/draft");
 const PROMPTS = { quick: 3, full: 40 };
 const KV_POSITIONS = 2048;
 type Options = { quick: boolean; release?: string; draft?: string };
-type Seen = Written & { said: Said };
+/** What the draft says with the edge's window, and having read all of the prompt, as it does offline. */
+type Seen = Written & { said: Said; saidWhole: Said };
 
 export async function benchAcceptance(
   { quick, release = SHIPPED, draft }: Options,
@@ -27,10 +28,15 @@ export async function benchAcceptance(
 ): Promise<Pick<Result, "rows" | "summary">> {
   const data = openDataFolder();
   const python = await ensureTrainerPython(data, say);
-  const { engine } = await openDraft(join(release, "model.draft"), KV_POSITIONS);
+  const image = join(release, "model.draft");
+  const edges = await openDraft(image, KV_POSITIONS);
+  const whole = await openDraft(image, KV_POSITIONS, KV_POSITIONS);
   const { texts, live } = await writeTexts(data, quick ? PROMPTS.quick : PROMPTS.full, say);
   const seen: Seen[] = [];
-  for (const text of texts) seen.push({ ...text, said: await modelSays(engine, text) });
+  for (const text of texts) {
+    const said = await modelSays(edges.engine, text);
+    seen.push({ ...text, said, saidWhole: await modelSays(whole.engine, text) });
+  }
   const folder = await mkdtemp(join(tmpdir(), "bench-acceptance-"));
   try {
     const file = join(folder, "texts.jsonl");
@@ -63,7 +69,9 @@ function resultOf(
   for (const domain of new Set(seen.map((text) => text.domain))) {
     const texts = seen.filter((text) => text.domain === domain);
     const alone = rowOf(domain, "kernel", texts, false);
-    rows.push(alone, rowOf(domain, "lookup, then kernel", texts, true));
+    const read = texts.map((text) => ({ ...text, said: text.saidWhole }));
+    const whole = rowOf(domain, "kernel, whole prompt", read, false);
+    rows.push(alone, whole, rowOf(domain, "lookup, then kernel", texts, true));
     for (const { source, found } of offline) {
       const { greedy, accepted_len_4, accepted_len_8 } = found[domain]!;
       rows.push({
@@ -73,6 +81,7 @@ function resultOf(
     }
     summary[domain] = {
       greedy_service: Number(alone.greedy),
+      greedy_whole_prompt: Number(whole.greedy),
       greedy_offline: round(offline[0]!.found[domain]!.greedy, 4),
       ids: texts.reduce((sum, { ids }) => sum + ids.length, 0),
       live_accepted_per_step: round(live[domain]!, 3),

@@ -2,7 +2,12 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type DraftEngine, DraftMemory, loadDraft } from "../../../edge/drafting/model/index.ts";
+import {
+  DEFAULT_OPTIONS,
+  type DraftEngine,
+  DraftMemory,
+  loadDraft,
+} from "../../../edge/drafting/model/index.ts";
 import { buildKernel, KERNEL_BUILD } from "../../build/kernel.ts";
 import { StartError } from "../../start/errors.ts";
 
@@ -16,8 +21,15 @@ const pause = async () => {};
 
 export type OpenDraft = { engine: DraftEngine; memoryBytes: number };
 
-/** Throws StartError that says why the image does not load. `poolPositions`: of keys and values. */
-export async function openDraft(image: string, poolPositions = 512): Promise<OpenDraft> {
+/**
+ * Throws StartError that says why the image does not load. `poolPositions`: of keys and values; `window`: ids of a long
+ * prompt that are read, the edge's own number when absent.
+ */
+export async function openDraft(
+  image: string,
+  poolPositions = 512,
+  window: number = DEFAULT_OPTIONS.window,
+): Promise<OpenDraft> {
   await buildKernel();
   const module = new NodeModule(await readFile(join(KERNEL_BUILD, "draft.wasm")));
   const bytes = await readFile(image).catch((error: Error) => {
@@ -26,7 +38,7 @@ export async function openDraft(image: string, poolPositions = 512): Promise<Ope
   const memory = new DraftMemory(module, LINEAR_MEMORY_BYTES);
   const file = { bytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
   const loaded = await loadDraft(memory, new Blob([bytes]).stream(), file, nodeHasher, {
-    ...{ poolPositions, pause },
+    ...{ poolPositions, window, pause },
   });
   if (!loaded.ok) throw new StartError(`${image}: ${loaded.error.code}: ${loaded.error.message}`);
   return { engine: loaded.engine, memoryBytes: memory.bytes };

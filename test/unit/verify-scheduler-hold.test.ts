@@ -6,7 +6,7 @@ import { FakeTarget, reference } from "../support/fake-target.ts";
 import { pacedSpeedup } from "../support/paced-run.ts";
 import { schedulerOn, startFrame } from "../support/sequences.ts";
 
-const ANSWER = { from: 10, have: 1, gained: 1, anew: false, isWaited: true };
+const ANSWER = { from: 10, have: 1, gained: 1, isWaited: true };
 /** Refused at 0, 100, 200, … each time answered `ms` later, while the engine waited. */
 function answered(...ms: number[]): Arrivals {
   const arrivals = new Arrivals();
@@ -46,6 +46,14 @@ describe("how long hints take to arrive", () => {
     arrivals.hinted({ ...ANSWER, path: 1 }, 95);
     arrivals.committed(10, 200, false, true);
     expect(arrivals.awaited(0, 10, 200)?.msUntil(1)).toBeCloseTo(8);
+  });
+  it("begins with the step that proved wrong what was on its way", () => {
+    const arrivals = answered(8, 8, 8);
+    arrivals.committed(10, 300, false, true);
+    arrivals.committed(11, 320, false, true);
+    // It answers the first of the two steps; the second has said otherwise since.
+    arrivals.hinted({ ...ANSWER, path: 3, have: 0, gained: 0, refusedAt: 10 }, 308);
+    expect(arrivals.awaited(0, 11, 321)?.msUntil(1)).toBeCloseTo(7, 0);
   });
   it("follows the network when it becomes slower", () => {
     const arrivals = answered(8, ...Array(20).fill(30));

@@ -72,12 +72,14 @@ export type Awaited = {
   overtaken: number;
 };
 
+type Dry = { at: number; end: number; anew: boolean };
 type Frame = {
   path: number;
   from: number;
   have: number;
   gained: number;
-  anew: boolean;
+  /** Where the text had left what is hinted before it came, so that all has to be drafted anew; undefined if it had not. */
+  refusedAt?: number;
   /** The engine waited for it. */
   isWaited: boolean;
 };
@@ -87,33 +89,33 @@ export class Arrivals {
   readonly #anew = new Answer();
   readonly #onward = new Answer();
   readonly #further = new Answer();
-  /** Ends of the text that were refused, oldest first, and when the text became that long. */
-  readonly #refusedAt = new Map<number, number>();
+  /** The text's ends after its latest steps, oldest first, and when it became that long. */
+  readonly #endedAt = new Map<number, number>();
   /** Since when, and from which end of the text on, there has been no hint. */
-  #dry: { at: number; end: number; anew: boolean } | undefined;
+  #dry: Dry | undefined;
   #path = -1;
   /** When the newest frame came that brought ids. */
   #newestAt = 0;
 
   /** The text ends before position `end` since `at`; `have`: whether a hint leads on; `anew`: whether one has to be drafted anew. */
   committed(end: number, at: number, have: boolean, anew: boolean): void {
-    if (anew) this.#remember(end, at);
+    this.#remember(end, at);
     if (have) this.#dry = undefined;
     else if (!this.#dry || (anew && !this.#dry.anew)) this.#dry = { at, end, anew };
   }
 
   /**
    * A frame of `path` came in at `at` that speaks of positions from `from` on. With it `have` ids lead on from the
-   * text's end, `gained` of them by it; `anew` as above.
+   * text's end, `gained` of them by it.
    */
-  hinted({ path, from, have, gained, anew, isWaited }: Frame, at: number): void {
+  hinted({ path, from, have, gained, refusedAt, isWaited }: Frame, at: number): void {
     const dry = this.#dry;
     const isNewPath = path > this.#path;
     this.#path = path;
     // What came while a step ran was there when it ended: nobody had to wait for it.
     if (dry && at >= dry.at) {
-      const refusedAt = isNewPath && dry.anew ? this.#refusedAt.get(from) : undefined;
-      if (refusedAt !== undefined) this.#anew.came(at - refusedAt, Math.max(1, have), isWaited);
+      const since = isNewPath && dry.anew ? this.#endedAt.get(from) : undefined;
+      if (since !== undefined) this.#anew.came(at - since, Math.max(1, have), isWaited);
       else if (!isNewPath && !dry.anew && have > 0) this.#onward.came(at - dry.at, have, isWaited);
     } else if (!dry && !isNewPath && gained > 0) {
       const gap = at - this.#newestAt;
@@ -121,7 +123,7 @@ export class Arrivals {
     }
     if (gained > 0) this.#newestAt = at;
     if (have > 0) this.#dry = undefined;
-    else if (anew && dry && !dry.anew) this.#dry = { ...dry, anew };
+    else if (refusedAt !== undefined) this.#dry = this.#refused(refusedAt) ?? (dry && { ...dry, anew: true });
   }
 
   /** A wait for more than `have` ids ended without them. */
@@ -150,11 +152,17 @@ export class Arrivals {
     };
   }
 
+  /** The edge learns with the step that said otherwise at `position` that it has to draft anew. */
+  #refused(position: number): Dry | undefined {
+    for (const [end, at] of this.#endedAt) if (end > position) return { at, end, anew: true };
+    return undefined;
+  }
+
   #remember(end: number, at: number): void {
-    this.#refusedAt.set(end, at);
-    if (this.#refusedAt.size <= REMEMBERED_ENDS) return;
-    for (const oldest of this.#refusedAt.keys()) {
-      this.#refusedAt.delete(oldest);
+    this.#endedAt.set(end, at);
+    if (this.#endedAt.size <= REMEMBERED_ENDS) return;
+    for (const oldest of this.#endedAt.keys()) {
+      this.#endedAt.delete(oldest);
       return;
     }
   }

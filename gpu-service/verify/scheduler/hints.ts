@@ -20,7 +20,6 @@ export type Foretold = { ids: readonly number[]; sources: readonly HintSource[] 
 
 export class HintStore {
   #path = -1;
-  /** Where the text left the newest path's line; Infinity while it has not. */
   #refusedAt = Number.POSITIVE_INFINITY;
   #isAstray = true;
   /** Position to id and source, packed as id × 8 + index in HINT_SOURCES. */
@@ -30,6 +29,11 @@ export class HintStore {
   /** Whether the text has left everything that was hinted: what leads on from it has yet to be drafted. */
   get isAstray(): boolean {
     return this.#isAstray;
+  }
+
+  /** Position where the text left the newest path's line; Infinity while it has not. */
+  get refusedAt(): number {
+    return this.#refusedAt;
   }
 
   /** The newest path of which a hint came, -1 before the first. */

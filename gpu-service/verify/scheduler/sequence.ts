@@ -96,9 +96,9 @@ export class Sequence {
     const before = this.hintsAtHand;
     this.hints.add(hint, this.text);
     const have = this.hintsAtHand;
-    const anew = this.hints.isAstray;
-    const gained = have - before;
-    this.arrivals.hinted({ path: hint.path, from: hint.at, have, gained, anew, isWaited }, at);
+    const { isAstray, refusedAt } = this.hints;
+    const frame = { path: hint.path, from: hint.at, have, gained: have - before, isWaited };
+    this.arrivals.hinted(isAstray ? { ...frame, refusedAt } : frame, at);
   }
 
   /** A step has brought tokens, which the edge is told of at `now`. */

@@ -11,7 +11,6 @@
 import { ensureConvertPython } from "../models/python-env.ts";
 import { openDataFolder } from "../start/paths.ts";
 import { complete, type Drafts } from "./client.ts";
-import type { Bench } from "./main.ts";
 import { besideTokS } from "./paced/beside.ts";
 import { drawTruth, oracleDrafter, PROMPT } from "./paced/cell.ts";
 import { runCrowd, runThrough } from "./paced/crowd.ts";
@@ -19,7 +18,7 @@ import { type Lane, openLanes } from "./paced/lane.ts";
 import { pacedAs7B } from "./paced/regime.ts";
 import { leaveVerifierCore } from "./pinning.ts";
 import { fetchHumanEvalPrompts, type Prompt } from "./prompts.ts";
-import { type Row, round, type Summary } from "./result.ts";
+import { type Bench, type Row, round, type Summary } from "./result.ts";
 import { startTemporarySystem } from "./temporary-system.ts";
 
 const SESSIONS = [1, 2, 4, 8, 16];

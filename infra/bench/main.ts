@@ -6,24 +6,11 @@ import { benchAcceptance } from "./acceptance.ts";
 import { benchCapacity } from "./capacity.ts";
 import { benchKernel } from "./kernel.ts";
 import { plot } from "./plots.ts";
-import { formatTable, makeResult, type Result, type Row } from "./result.ts";
+import { type Bench, formatTable, makeResult, type Row } from "./result.ts";
 import { benchRtt } from "./rtt.ts";
 import { benchSpeedup } from "./speedup.ts";
 import { benchTrain } from "./train.ts";
 import { benchVerifier } from "./verifier.ts";
-
-export type Bench = (
-  options: {
-    quick: boolean;
-    shape?: string;
-    against?: string;
-    target?: string;
-    suite?: string;
-    release?: string;
-    draft?: string;
-  },
-  say: (line: string) => void,
-) => Promise<Pick<Result, "rows" | "summary">>;
 
 const BENCHES: Record<string, Bench> = {
   speedup: benchSpeedup,

@@ -18,6 +18,20 @@ export type Result = {
   summary: Summary;
 };
 
+/** Options are the command line's; `say`: progress. */
+export type Bench = (
+  options: {
+    quick: boolean;
+    shape?: string;
+    against?: string;
+    target?: string;
+    suite?: string;
+    release?: string;
+    draft?: string;
+  },
+  say: (line: string) => void,
+) => Promise<Pick<Result, "rows" | "summary">>;
+
 /** The instruction sets that decide how fast this project's kernels run. */
 const FEATURES = [
   "sse4_1",

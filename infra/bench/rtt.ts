@@ -7,13 +7,12 @@
  * Real rows: the whole system with the draft that ships, the default target paced, HumanEval prompts (paced/real.ts).
  * Speed-ups are of (tokens − 1) / (time of the last − time of the first token), over the paced target alone.
  */
-import type { Bench } from "./main.ts";
 import { type Cell, type CellShape, type Extent, measureCell, targetText } from "./paced/cell.ts";
 import { openLanes } from "./paced/lane.ts";
 import { ALPHAS, promised, RTTS_MS } from "./paced/promised.ts";
 import { startReal } from "./paced/real.ts";
 import { pacedAs7B } from "./paced/regime.ts";
-import { median, type Row, round, type Summary } from "./result.ts";
+import { type Bench, median, type Row, round, type Summary } from "./result.ts";
 
 const LANES = 8;
 const FULL = { cell: { rounds: 12, tokens: 128, plainTokens: 128 }, prompts: 12, maxTokens: 128 };

@@ -1,6 +1,6 @@
 /** What runs in one step: the rows that every sequence needs anyway, and the hint rows that pay. */
 import { MAX_HINT_IDS } from "../../protocol/frames.ts";
-import { type CostTable, EMPTY, type Past, withRows } from "./cost.ts";
+import { type CostTable, EMPTY, type Past, plainPast, withRows, withSequence } from "./cost.ts";
 import type { Foretold } from "./hints.ts";
 import type { SlotRows } from "./model.ts";
 import { type Offer, planHintRows } from "./plan.ts";
@@ -49,22 +49,21 @@ export function planBatch(active: readonly Sequence[], costs: CostTable): Batch 
 }
 
 /** Rows of all parts with the hint rows that they have so far. */
-export function extentOf(parts: readonly Part[]): Extent {
+function extentOf(parts: readonly Part[]): Extent {
   let rows = 0;
   let past = EMPTY;
   for (const { cached, fresh, hinted } of parts) {
     rows += fresh + hinted.length;
-    past = withRows(past, cached, fresh + hinted.length);
+    past = withSequence(past, cached, fresh + hinted.length);
   }
   return { rows, past };
 }
 
-export function slotRows({ sequence, fresh, hinted }: Part): SlotRows {
-  const from = sequence.cache!.length;
-  const whole = from + fresh === sequence.text.length;
+export function slotRows({ sequence, cached, fresh, hinted }: Part): SlotRows {
+  const whole = cached + fresh === sequence.text.length;
   return {
     cache: sequence.cache!,
-    ids: [...sequence.text.slice(from, from + fresh), ...hinted],
+    ids: [...sequence.text.slice(cached, cached + fresh), ...hinted],
     firstLogitRow: sequence.isScoring ? 0 : whole ? fresh - 1 : fresh,
   };
 }
@@ -107,11 +106,11 @@ function prefillRows(prompts: readonly Sequence[], budget: number): ReadonlyMap<
 function prefillBudget(ready: readonly Sequence[], prompts: readonly Sequence[], costs: CostTable): number {
   if (ready.length === 0 || prompts.length === 0) return PREFILL_ROWS;
   const slots = ready.length;
-  const past = ready.reduce((sum, { cache }) => withRows(sum, cache!.length, 1), EMPTY);
+  const past = plainPast(ready.map(({ cache }) => cache!.length));
   const most = costs.ms(slots, slots, past) * PREFILL_SLOWDOWN;
   const cached = Math.max(...prompts.map(({ cache }) => cache!.length));
   const fits = (rows: number) =>
-    costs.ms(slots + 1, slots + rows, withRows(past, cached + rows, rows)) <= most;
+    costs.ms(slots + 1, slots + rows, withSequence(past, cached + rows, rows)) <= most;
   let rows = 1;
   while (rows < PREFILL_ROWS && fits(rows + 1)) rows++;
   return rows;
@@ -121,8 +120,7 @@ function offerOf(part: Part, slots: number, { rows, past }: Extent, costs: CostT
   const { sequence, cached, foretold } = part;
   // A sequence begins with credit for one hint row.
   sequence.credit ??=
-    (costs.ms(slots, rows + 1, { ...past, looked: past.looked + cached }) - costs.ms(slots, rows, past)) *
-    1.01;
+    (costs.ms(slots, rows + 1, withRows(past, cached, 1)) - costs.ms(slots, rows, past)) * 1.01;
   let chance = 1;
   const chances = foretold!.ids.map((_, place) => {
     chance *= sequence.acceptance.rate(foretold!.sources[place]!, place);

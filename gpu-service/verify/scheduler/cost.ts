@@ -18,8 +18,16 @@ export const EMPTY: Past = { read: 0, looked: 0 };
 export const FREE: AttentionCost = { readMs: 0, lookMs: 0 };
 
 /** `rows` rows of a sequence with `cached` positions beside what runs already. */
-export function withRows(past: Past, cached: number, rows: number): Past {
-  return { read: past.read + cached, looked: past.looked + cached * rows };
+export function withSequence({ read, looked }: Past, cached: number, rows: number): Past {
+  return { read: read + cached, looked: looked + cached * rows };
+}
+/** `rows` more rows of a sequence that is counted already; fewer where `rows` is below zero. */
+export function withRows({ read, looked }: Past, cached: number, rows: number): Past {
+  return { read, looked: looked + cached * rows };
+}
+/** One row of each sequence, which have so many positions cached. */
+export function plainPast(cached: readonly number[]): Past {
+  return cached.reduce((past, positions) => withSequence(past, positions, 1), EMPTY);
 }
 
 /** Weight of one step in the pace, and in its points. */

@@ -8,7 +8,7 @@
  * A wait holds up everybody, so it has to be worth it for all together. Where others have much to do, it never is.
  */
 import type { Awaited } from "./arrivals.ts";
-import { type CostTable, EMPTY, withRows } from "./cost.ts";
+import { type CostTable, plainPast, withRows } from "./cost.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** Ids per sequence that are looked ahead. */
@@ -77,13 +77,14 @@ class StepCosts {
 
   constructor(costs: CostTable, active: readonly Sequence[]) {
     const slots = active.length;
-    const past = active.reduce((sum, { cache }) => withRows(sum, cache!.length, 1), EMPTY);
+    const past = plainPast(active.map(({ cache }) => cache!.length));
     this.plainMs = costs.ms(slots, slots, past);
     this.shareMs = this.plainMs / slots;
-    this.#rowsMs = Array.from({ length: MOST_IDS + 1 }, (_, k) => {
-      const looked = past.looked + (k * past.read) / slots;
-      return costs.ms(slots, slots + k, { ...past, looked }) - this.plainMs;
-    });
+    const usual = past.read / slots;
+    this.#rowsMs = Array.from(
+      { length: MOST_IDS + 1 },
+      (_, k) => costs.ms(slots, slots + k, withRows(past, usual, k)) - this.plainMs,
+    );
   }
 
   /** Milliseconds that `rows` hint rows add to a step, of sequences of average length. */

@@ -7,7 +7,7 @@
  * never exceed what hints have saved it plus a small share of plain time. And what pays for all together may
  * not hold up one of them too much: the rows of a long right hint make everybody's step longer.
  */
-import { type CostTable, EMPTY, type Past } from "./cost.ts";
+import { type CostTable, EMPTY, type Past, withRows } from "./cost.ts";
 
 /** Share of plain time that a sequence may waste on wrong hints. */
 export const WASTE_SHARE = 0.015;
@@ -46,7 +46,7 @@ export function planHintRows(offers: readonly Offer[], base: Base, costs: CostTa
   let expected = base.tokens;
   let bestRatio = expected / cost;
   for (let rows = 1; rows <= MAX_HINT_ROWS_PER_STEP; rows++) {
-    const pastWith = (offer: Offer) => ({ read: past.read, looked: past.looked + (offer.cached ?? 0) });
+    const pastWith = (offer: Offer) => withRows(past, offer.cached ?? 0, 1);
     const priceOf = (offer: Offer) => costs.ms(base.slots, base.rows + rows, pastWith(offer)) - cost;
     const pick = likeliest(offers, taken, spent, priceOf);
     if (pick < 0) break;

@@ -3,7 +3,7 @@ import type { TokensFrame } from "../../protocol/frames.ts";
 import { logprobsOf } from "../../protocol/sampling.ts";
 import type { Batch, Part } from "./batch.ts";
 import { type Block, commitBlock, rounded } from "./commit.ts";
-import type { CostTable } from "./cost.ts";
+import { type CostTable, withRows } from "./cost.ts";
 import { WASTE_SHARE } from "./plan.ts";
 import type { Sequence } from "./sequence.ts";
 
@@ -83,9 +83,8 @@ function keepLedger(part: Part, accepted: number, batch: Batch, costs: CostTable
   const { base, whole } = batch;
   const slots = batch.parts.length;
   const plainMs = costs.ms(slots, base.rows, base.past) / slots;
-  const looked = whole.past.looked - hinted.length * cached;
+  const pastWithout = withRows(whole.past, cached, -hinted.length);
   const priceMs =
-    costs.ms(slots, whole.rows, whole.past) -
-    costs.ms(slots, whole.rows - hinted.length, { ...whole.past, looked });
+    costs.ms(slots, whole.rows, whole.past) - costs.ms(slots, whole.rows - hinted.length, pastWithout);
   sequence.credit += plainMs * (accepted + WASTE_SHARE) - priceMs;
 }

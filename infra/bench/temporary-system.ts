@@ -1,15 +1,19 @@
 /** A system of its own for a measurement or a test: free ports, a data folder that is gone afterwards, shared models. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDataFolder } from "../start/paths.ts";
 import { freePorts } from "../start/ports.ts";
 import { type System, type SystemOptions, startSystem } from "../start/system.ts";
+import { paceFile, type Regime } from "./paced/regime.ts";
 
-export type TemporaryOptions = Omit<SystemOptions, "data" | "ports">;
+export type TemporaryOptions = Omit<SystemOptions, "data" | "ports"> & {
+  /** Paces the verifier: its steps last as long as those of such a machine. */
+  regime?: Regime;
+};
 
 /** Ends with `stop()`; throws what startSystem throws. */
-export async function startTemporarySystem(options: TemporaryOptions): Promise<System> {
+export async function startTemporarySystem({ regime, ...options }: TemporaryOptions): Promise<System> {
   const shared = openDataFolder();
   const root = mkdtempSync(join(tmpdir(), "outrider-"));
   const forget = () => rmSync(root, { recursive: true, force: true, maxRetries: 3 });
@@ -20,7 +24,8 @@ export async function startTemporarySystem(options: TemporaryOptions): Promise<S
     cache: shared.cache,
   };
   try {
-    const system = await startSystem({ ...options, data, ports: await freePorts() });
+    const verifierEnv = { ...options.verifierEnv, ...(regime && writePace(root, regime)) };
+    const system = await startSystem({ ...options, verifierEnv, data, ports: await freePorts() });
     return {
       ...system,
       async stop() {
@@ -32,4 +37,10 @@ export async function startTemporarySystem(options: TemporaryOptions): Promise<S
     forget();
     throw error;
   }
+}
+
+function writePace(folder: string, regime: Regime): { PACE_FILE: string } {
+  const file = join(folder, "pace.json");
+  writeFileSync(file, paceFile(regime));
+  return { PACE_FILE: file };
 }

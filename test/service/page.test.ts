@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { pacedAs7B } from "../../infra/bench/paced/regime.ts";
 import { startTemporarySystem } from "../../infra/bench/temporary-system.ts";
 import type { System } from "../../infra/start/system.ts";
 import { findChromium } from "../support/chromium.ts";
@@ -15,7 +16,8 @@ describe.skipIf(!executablePath)("the page", () => {
   let system: System;
   let browser: Browser;
   beforeAll(async () => {
-    system = await startTemporarySystem({ target: "tiny" });
+    // The tiny target alone is faster than any hint can be: at its own pace nothing may be drafted ahead.
+    system = await startTemporarySystem({ target: "tiny", regime: pacedAs7B() });
     browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
   });
   afterAll(async () => {
@@ -27,7 +29,8 @@ describe.skipIf(!executablePath)("the page", () => {
   async function open(options: BrowserContextOptions = {}, key = system.key, path = "/") {
     const context = await browser.newContext(options);
     const page = await context.newPage();
-    page.setDefaultTimeout(10_000);
+    // Long enough for a machine that does other work beside.
+    page.setDefaultTimeout(60_000);
     const complaints: string[] = [];
     page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
     page.on("pageerror", (error) => complaints.push(error.message));

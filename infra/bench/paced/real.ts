@@ -3,9 +3,6 @@
  * default target) through the network. Speeds and bytes by distance, with a paced target on a shared link. The first
  * token's delay by link, and bytes per token unpaced on a link of the request's own, which takes the more.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { ensureConvertPython } from "../../models/python-env.ts";
 import { openDataFolder } from "../../start/paths.ts";
 import type { System } from "../../start/system.ts";
@@ -15,7 +12,7 @@ import { fetchHumanEvalPrompts, type Prompt } from "../prompts.ts";
 import { median, type Row, round, type Summary } from "../result.ts";
 import { startTemporarySystem } from "../temporary-system.ts";
 import { RTTS_MS } from "./promised.ts";
-import { pacedAs7B, paceFile } from "./regime.ts";
+import { pacedAs7B, type Regime } from "./regime.ts";
 
 const WARM_UP: Prompt = { name: "warm-up", request: { prompt: "def add(a, b):" } };
 const BYTES_TOKENS = 128;
@@ -37,15 +34,11 @@ export async function startReal(say: Say): Promise<RealBench> {
   const data = openDataFolder();
   const python = await ensureConvertPython(data, say);
   const prompts = await fetchHumanEvalPrompts(data.cache, python.path);
-  const folder = mkdtempSync(join(tmpdir(), "outrider-pace-"));
-  const pace = join(folder, "pace.json");
-  writeFileSync(pace, paceFile(pacedAs7B()));
-  const starting = [start("shared", { PACE_FILE: pace }, say), start("own", {}, say)] as const;
+  const starting = [start("shared", pacedAs7B(), say), start("own", undefined, say)] as const;
   const stop = async () => {
     for (const started of await Promise.allSettled(starting)) {
       if (started.status === "fulfilled") await started.value.stop();
     }
-    rmSync(folder, { recursive: true, force: true });
   };
   try {
     const [paced, unpaced] = await Promise.all(starting);
@@ -71,10 +64,11 @@ async function measureReal(
   return { rows, summary: { first_token_over_rtt0_ms: { own, shared }, ...bytes } };
 }
 
-async function start(link: Link, verifierEnv: Record<string, string>, say: Say): Promise<System> {
+async function start(link: Link, regime: Regime | undefined, say: Say): Promise<System> {
   const pinned = leaveVerifierCore();
   const system = await startTemporarySystem({
-    ...{ target: "smollm2", say, pinned, verifierEnv, link },
+    ...{ target: "smollm2", say, pinned, link },
+    ...(regime && { regime }),
     withNetwork: true,
   });
   try {

@@ -126,6 +126,40 @@ test("promote and rollback write new records", async () => {
   );
 });
 
+test("a canary stands beside the current release until it is promoted, ended or rolled back", async () => {
+  const { channels } = publisher;
+  const release = async (id: string) => {
+    await publisher.importRelease(makeDraftFolder(id, id));
+    const { manifestSha256 } = await publisher.show(id);
+    return { id, target: "tiny", manifestSha256 };
+  };
+  const standing = async () => {
+    const { sequence, current, canary, previous } = (await channels.read("tiny"))!;
+    return [sequence, current.release, canary && [canary.release, canary.share], previous?.release ?? null];
+  };
+  const nothing = { id: "none", target: "tiny", manifestSha256: "0".repeat(64) };
+  await expect(channels.startCanary(nothing, 0.5)).rejects.toThrow("no current release");
+  const one = await release("one");
+  const two = await release("two");
+  expect(await channels.startCanary(two, 0.1)).toBe(true);
+  expect(await standing()).toEqual([2, "one", ["two", 0.1], null]);
+  // What a restart does twice changes nothing.
+  expect(await channels.startCanary(two, 0.1)).toBe(false);
+  expect(await channels.startCanary(one, 0.1)).toBe(false);
+  expect(await channels.startCanary(two, 0.5)).toBe(true);
+  expect(await channels.endCanary("tiny", "three")).toBe(false);
+  expect(await channels.endCanary("tiny", "two")).toBe(true);
+  expect(await channels.endCanary("tiny")).toBe(false);
+  expect(await standing()).toEqual([4, "one", null, null]);
+  await channels.startCanary(two, 0.5);
+  expect(await channels.promote(two)).toBe(true);
+  expect(await standing()).toEqual([6, "two", null, "one"]);
+  await channels.startCanary(one, 1);
+  await channels.rollback("tiny");
+  expect(await standing()).toEqual([8, "one", null, "two"]);
+  await expect(channels.startCanary(two, 0)).rejects.toThrow("share 0: must be above 0 and at most 1");
+});
+
 test("a writer that was too slow reads again and builds on the faster one's record", async () => {
   await publisher.importRelease(makeDraftFolder("one"));
   const rival = await open();

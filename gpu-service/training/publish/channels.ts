@@ -43,24 +43,53 @@ export class Channels {
   }
 
   /**
-   * Makes a release current; what was current becomes previous. `onlyFirst`: only where there is no record yet.
+   * Makes a release current, which ends a canary; what was current becomes previous. `onlyFirst`: only where there is no record yet.
    * A record that a revoked key has signed is replaced like none: its releases are not to be trusted either.
    */
   promote(release: Published, options: { onlyFirst?: boolean; signal?: AbortSignal } = {}): Promise<boolean> {
     const { id, target, manifestSha256 } = release;
     return this.#swap(target, options.signal, ({ record, sequence }) => {
-      if (record && (options.onlyFirst || record.current.release === id)) return null;
+      const isCurrent = record?.current.release === id;
+      if (record && (options.onlyFirst || (isCurrent && !record.canary))) return null;
       return {
         target,
         sequence: sequence + 1,
         current: { release: id, manifest_sha256: manifestSha256 },
         canary: null,
-        previous: record?.current ?? null,
+        previous: (isCurrent ? record.previous : record?.current) ?? null,
       };
     });
   }
 
-  /** Makes the previous release current again, by a new record. */
+  /**
+   * Lets a release serve a share (above 0, at most 1) of the requests beside the current one, in place of another
+   * canary if there is one. Without effect for the release that is current.
+   */
+  async startCanary({ id, target, manifestSha256 }: Published, share: number): Promise<boolean> {
+    if (!(share > 0 && share <= 1)) throw new PublishError(`share ${share}: must be above 0 and at most 1`);
+    return this.#swap(target, undefined, ({ record, sequence, problem }) => {
+      if (problem !== null) throw new PublishError(problem);
+      if (!record) throw new PublishError(`channel ${target}: there is no current release beside a canary`);
+      const { current, canary } = record;
+      if (current.release === id || (canary?.release === id && canary.share === share)) return null;
+      return {
+        ...record,
+        sequence: sequence + 1,
+        canary: { release: id, manifest_sha256: manifestSha256, share },
+      };
+    });
+  }
+
+  /** All requests go to the current release again. `release`: only where it is this one that is the canary. */
+  endCanary(target: string, release?: string): Promise<boolean> {
+    return this.#swap(target, undefined, ({ record, sequence, problem }) => {
+      if (problem !== null) throw new PublishError(problem);
+      if (!record?.canary || (release !== undefined && record.canary.release !== release)) return null;
+      return { ...record, sequence: sequence + 1, canary: null };
+    });
+  }
+
+  /** Makes the previous release current again, by a new record, which ends a canary. */
   rollback(target: string): Promise<boolean> {
     return this.#swap(target, undefined, ({ record, sequence, problem }) => {
       if (problem !== null) throw new PublishError(problem);

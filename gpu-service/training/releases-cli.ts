@@ -1,4 +1,4 @@
-/** `npm run releases -- list | show | import | promote | rollback`. */
+/** `npm run releases -- list | show | import | canary | end-canary | promote | rollback`. */
 import { parseArgs } from "node:util";
 import { parsePublishingConfig } from "./config.ts";
 import { PublishError } from "./publish/errors.ts";
@@ -8,6 +8,8 @@ const USAGE = `npm run releases -- COMMAND
   list [--target T]       every release in the bucket; the channel's own are marked
   show ID                 a release's manifest, its signature checked
   import FOLDER           publish a release that the trainer made by hand; current only where there is none yet
+  canary ID --share S     let a release serve a share of the requests, 0 to 1, beside the current one
+  end-canary [--target T] let the current release serve all requests again
   promote ID              make a release current
   rollback [--target T]   make the previous release current again
 T is the TARGET of the environment when absent.`;
@@ -34,6 +36,10 @@ async function run(from: Publisher, command: string, id: string | undefined): Pr
       return [JSON.stringify(await from.show(must(id, "ID")), null, 2)];
     case "import":
       return imported(await from.importRelease(must(id, "FOLDER")));
+    case "canary":
+      return [await startCanary(from, must(id, "ID"), Number(must(values.share, "--share")))];
+    case "end-canary":
+      return [(await from.channels.endCanary(target())) ? "the canary has ended" : "there was no canary"];
     case "promote":
       return [(await from.promote(must(id, "ID"))) ? `${id} is now current` : `${id} was current already`];
     case "rollback":
@@ -46,10 +52,17 @@ async function run(from: Publisher, command: string, id: string | undefined): Pr
 
 function readArguments() {
   try {
-    return parseArgs({ allowPositionals: true, options: { target: { type: "string" } } });
+    const options = { target: { type: "string" }, share: { type: "string" } } as const;
+    return parseArgs({ allowPositionals: true, options });
   } catch (error) {
     return exit(`${error instanceof Error ? error.message : error}\n${USAGE}`);
   }
+}
+
+async function startCanary(from: Publisher, id: string, share: number): Promise<string> {
+  const { manifest, manifestSha256 } = await from.show(id);
+  const changed = await from.channels.startCanary({ id, target: manifest.target, manifestSha256 }, share);
+  return changed ? `${id} serves a share of ${share}` : `${id} is current, or serves that share already`;
 }
 
 function imported({ id, promoted }: { id: string; promoted: boolean }): string[] {
@@ -60,6 +73,7 @@ async function list(from: Publisher): Promise<string[]> {
   const channel = await from.channels.read(target());
   const roles = {
     [channel?.previous?.release ?? ""]: "previous",
+    [channel?.canary?.release ?? ""]: `canary, share ${channel?.canary?.share}`,
     [channel?.current.release ?? ""]: "current",
   };
   const ids = await from.list();

@@ -1,5 +1,7 @@
 /** The training service's jobs API: what a job is, how it is asked for, what it reports. */
 import { z } from "zod";
+import { releaseId } from "./manifest.ts";
+import { dialSchema, recipeName, recipeSchema, seedSchema } from "./recipe.ts";
 
 export const JOB_STATES = ["queued", "running", "succeeded", "failed", "cancelled"] as const;
 export const jobState = z.enum(JOB_STATES);
@@ -18,31 +20,70 @@ export const progressSchema = z.object({
 });
 export type Progress = z.infer<typeof progressSchema>;
 
+export const PUBLISH = ["no", "canary", "channel"] as const;
+/**
+ * What becomes of a release that has passed the gates: `canary` uploads it and leaves the channel to whoever posted
+ * the job, `channel` makes it current too. true and false are read as `channel` and `no`.
+ */
+const publishSchema = z
+  .union([z.enum(PUBLISH), z.boolean()])
+  .transform((wish) => (typeof wish === "string" ? wish : wish ? "channel" : "no"));
+export type Publish = (typeof PUBLISH)[number];
+
+/** Dials that replace the recipe's, by stage: `distil`, or `generate:2` for the second of its name. */
+export const overridesSchema = z.strictObject({
+  seed: seedSchema.optional(),
+  stages: z.record(z.string().regex(/^[a-z]+(:[1-9]\d?)?$/), z.record(z.string(), dialSchema)).optional(),
+});
+export type Overrides = z.infer<typeof overridesSchema>;
+
+/** Captured traffic to learn from: of requests from `since` on, before `until`. */
+export const trafficSpanSchema = z.strictObject({ since: z.iso.datetime(), until: z.iso.datetime() });
+export type TrafficSpan = z.infer<typeof trafficSpanSchema>;
+
 export const newJobSchema = z.strictObject({
-  /** Name of a recipe that the service ships. */
-  recipe: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
+  /** Name of a recipe that the service has, or a recipe. */
+  recipe: z.union([recipeName, recipeSchema]),
+  overrides: overridesSchema.nullable().default(null),
+  traffic: trafficSpanSchema.nullable().default(null),
+  /** The release to go on from. */
+  parent: releaseId.nullable().default(null),
   /** The release to make; made up from recipe and time when absent. */
-  release: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,99}$/)
-    .optional(),
-  /** Publish the result and make it the channel's current release. */
-  publish: z.boolean().default(true),
+  release: releaseId.optional(),
+  publish: publishSchema.default("channel"),
   /** Posting the same key again returns the first job. */
   idempotency_key: z.string().min(1).max(128).optional(),
 });
-export type NewJob = z.infer<typeof newJobSchema>;
+/** As it is posted. */
+export type NewJob = z.input<typeof newJobSchema>;
+/** As it was read: every absent field filled in. */
+export type JobOrder = z.output<typeof newJobSchema>;
+
+/** What one gate found of a candidate. `figures` by name, as far as it measured any. */
+export const gateSchema = z.object({
+  gate: z.string(),
+  passed: z.boolean(),
+  message: z.string(),
+  figures: z.record(z.string(), z.number()),
+});
+export type Gate = z.infer<typeof gateSchema>;
 
 export const jobSchema = z.object({
   id: z.string(),
+  /** The recipe's name. */
   recipe: z.string(),
+  overrides: overridesSchema.nullable(),
+  traffic: trafficSpanSchema.nullable(),
+  parent: z.string().nullable(),
   release: z.string(),
-  publish: z.boolean(),
+  publish: z.enum(PUBLISH),
   state: jobState,
   created: z.string(),
   started: z.string().nullable(),
   finished: z.string().nullable(),
   progress: progressSchema.nullable(),
+  /** What the gates said; null before they were asked, and where nothing was to be published. */
+  gates: z.array(gateSchema).nullable(),
   error: z.string().nullable(),
 });
 export type Job = z.infer<typeof jobSchema>;

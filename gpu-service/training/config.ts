@@ -1,4 +1,5 @@
 /** The training service's configuration: read once from the environment, every bad key named at once. */
+import { delimiter } from "node:path";
 import { z } from "zod";
 
 const MIN_TOKEN_BYTES = 32;
@@ -26,6 +27,11 @@ const serviceSchema = z.object({
   MODELS_ROOT: z.string().min(1),
   /** Folder of recipes; those that ship with the service when absent. */
   TRAINING_RECIPES: z.string().min(1).optional(),
+  /** Folders, separated by ":", in which recipes may name sources of text. */
+  TRAINING_CORPORA: z
+    .string()
+    .default("")
+    .transform((text) => text.split(delimiter).filter((folder) => folder !== "")),
   /** Folder of the trainer's Python environment; beside TRAINING_DATA when absent. */
   TRAINING_VENV: z.string().min(1).optional(),
   OUTRIDER_PYTHON: z.string().min(1).optional(),

@@ -8,6 +8,7 @@ import { trainingApi } from "./api/app.ts";
 import { trainingMetrics } from "./api/metrics.ts";
 import { parseTrainingConfig, type TrainingConfig } from "./config.ts";
 import { JobFolders } from "./jobs/folders.ts";
+import type { StoredJob } from "./jobs/job-row.ts";
 import { Recipes } from "./jobs/recipes.ts";
 import { JobRunner } from "./jobs/runner.ts";
 import { JobStore } from "./jobs/store.ts";
@@ -26,13 +27,13 @@ const config = parsed.value;
 const log = pino({ name: "training", level: config.LOG_LEVEL });
 const store = new JobStore(join(config.TRAINING_DATA, "jobs.sqlite"));
 const folders = new JobFolders(join(config.TRAINING_DATA, "jobs"));
-const recipes = new Recipes(config.TRAINING_RECIPES ?? join(here, "recipes"));
+const recipes = new Recipes(config.TRAINING_RECIPES ?? join(here, "recipes"), config.TRAINING_CORPORA);
 const runner = new JobRunner({
   store,
   folders,
   recipes,
   launcher: localLauncher(launcherOptions(config)),
-  publish: (folder, release, signal) => publish(config, folder, release, signal),
+  publish: (job, folder, signal) => publish(config, job, folder, signal),
   owner: processIdentity(process.pid) ?? `${process.pid}@unknown`,
   isRunning,
   log,
@@ -92,14 +93,15 @@ function launcherOptions(from: TrainingConfig): LocalLauncherOptions {
 /** Keys are read anew each time: they may have been rotated since the last job. */
 async function publish(
   from: TrainingConfig,
+  { release, publish: wish }: StoredJob,
   folder: string,
-  release: string,
   signal: AbortSignal,
 ): Promise<void> {
+  if (wish === "no") return;
   if (!from.publishing) throw new Error(`release ${release}: this service is not configured to publish`);
   const publisher = await openPublisher(from.publishing);
   try {
-    await publisher.publishJob(folder, release, signal);
+    await publisher.publishJob(folder, release, wish, signal);
   } finally {
     publisher.close();
   }

@@ -1,7 +1,7 @@
 /**
  * Stands in for `python -u -m trainer run --recipe R --work W --out O --events E`: a few steps, each with a checkpoint.
  *
- * The recipe is JSON: {steps, step_ms?, die_at? (once, by SIGKILL), refuse?, no_release?, hold? (a child that ignores SIGTERM)}.
+ * How it behaves lies in the folder of the first argument, a file for each recipe: {steps, step_ms?, die_at? (once, by SIGKILL), refuse?, no_release?, hold? (a child that ignores SIGTERM)}.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -9,7 +9,8 @@ import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } f
 import { dirname, join } from "node:path";
 
 const option = (name) => process.argv[process.argv.indexOf(`--${name}`) + 1];
-const recipe = JSON.parse(readFileSync(option("recipe"), "utf8"));
+const { name } = JSON.parse(readFileSync(option("recipe"), "utf8"));
+const recipe = JSON.parse(readFileSync(join(process.argv[2], `${name}.json`), "utf8"));
 const checkpoint = join(option("work"), "step");
 const first = existsSync(checkpoint) ? Number(readFileSync(checkpoint, "utf8")) : 0;
 

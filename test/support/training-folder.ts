@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
+import { recipeOf } from "./training.ts";
 
 const TRAINER = join(import.meta.dirname, "fake-trainer.mjs");
 const made: string[] = [];
@@ -25,14 +26,18 @@ export type FakeRecipe = {
   hold?: boolean;
 };
 
-/** Writes recipes and an interpreter that runs the fake trainer; both are found again by `openService`. */
+/**
+ * Writes recipes, how the fake trainer is to behave at each, and an interpreter that runs it; all are found again by
+ * `openService`.
+ */
 export function prepareFolder(recipes: Record<string, FakeRecipe>, folder = temporaryFolder()): string {
-  mkdirSync(join(folder, "recipes"), { recursive: true });
-  for (const [name, recipe] of Object.entries(recipes)) {
-    writeFileSync(join(folder, "recipes", `${name}.json`), JSON.stringify(recipe));
+  for (const name of ["recipes", "behaviour"]) mkdirSync(join(folder, name), { recursive: true });
+  for (const [name, behaviour] of Object.entries(recipes)) {
+    writeFileSync(join(folder, "recipes", `${name}.json`), JSON.stringify(recipeOf(name)));
+    writeFileSync(join(folder, "behaviour", `${name}.json`), JSON.stringify(behaviour));
   }
   const python = join(folder, "python");
-  writeFileSync(python, `#!/bin/sh\nexec "${process.execPath}" "${TRAINER}" "$@"\n`);
+  writeFileSync(python, `#!/bin/sh\nexec "${process.execPath}" "${TRAINER}" "${folder}/behaviour" "$@"\n`);
   chmodSync(python, 0o755);
   return folder;
 }

@@ -1,10 +1,11 @@
 /** A training service in this process around the fake trainer. */
 import { join } from "node:path";
 import { isFinished, type Job } from "../../gpu-service/protocol/jobs.ts";
+import type { Recipe } from "../../gpu-service/protocol/recipe.ts";
 import { JobFolders } from "../../gpu-service/training/jobs/folders.ts";
 import { Recipes } from "../../gpu-service/training/jobs/recipes.ts";
 import { JobRunner, type RunnerParts } from "../../gpu-service/training/jobs/runner.ts";
-import { JobStore } from "../../gpu-service/training/jobs/store.ts";
+import { type JobEntry, JobStore } from "../../gpu-service/training/jobs/store.ts";
 import { localLauncher } from "../../gpu-service/training/launchers/local.ts";
 import { isRunning, processIdentity } from "../../gpu-service/training/launchers/process.ts";
 
@@ -45,3 +46,17 @@ export async function untilJob(
   }
   throw new Error(`job ${id} stands at ${JSON.stringify(job)}`);
 }
+
+/** A job as the API stores it. */
+export const jobEntry = (id: string, wish: Partial<JobEntry> = {}): JobEntry => ({
+  ...{ id, recipe: recipeOf("fake"), overrides: null, traffic: null, parent: null },
+  ...{ release: `release-${id}`, publish: "channel" },
+  ...wish,
+});
+
+export const recipeOf = (name: string): Recipe => ({
+  name,
+  target: "tiny",
+  seed: 1,
+  stages: [{ stage: "distil", texts: "texts", target: "$target", out: "$out", steps: 1, lr: 0.001 }],
+});

@@ -52,7 +52,7 @@ test("a job is posted, listed and shown", async () => {
   const posted = await post({ recipe: "fake", release: "my-release" });
   expect(posted.status).toBe(201);
   const job = jobSchema.parse(await posted.json());
-  expect(job).toMatchObject({ id: "job-1", state: "queued", release: "my-release", publish: true });
+  expect(job).toMatchObject({ id: "job-1", state: "queued", release: "my-release", publish: "channel" });
   const list = jobListSchema.parse(await (await app.request("/v1/jobs")).json());
   expect(list.data).toEqual([job]);
   expect(await (await app.request("/v1/jobs/job-1")).json()).toEqual(job);
@@ -129,7 +129,7 @@ test("what the trainer printed can be read, and cancelling a finished job change
   const { app, post, run, store, folder } = service();
   const { writeFileSync } = await import("node:fs");
   writeFileSync(
-    join(folder, "recipes/fake.json"),
+    join(folder, "behaviour/fake.json"),
     JSON.stringify({ steps: 1, refuse: "the corpus is empty" }),
   );
   await post({ recipe: "fake" });

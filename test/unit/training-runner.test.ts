@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import type { JobRunner } from "../../gpu-service/training/jobs/runner.ts";
 import { isRunning, processIdentity } from "../../gpu-service/training/launchers/process.ts";
-import { openService, untilJob } from "../support/training.ts";
+import { jobEntry, openService, untilJob } from "../support/training.ts";
 import { type FakeRecipe, prepareFolder } from "../support/training-folder.ts";
 
 const open: JobRunner[] = [];
@@ -20,7 +20,6 @@ function start(folder: string, parts: Parameters<typeof openService>[1] = {}) {
   return service;
 }
 
-const jobOf = (recipe: string, id = "job-1") => ({ id, recipe, release: `${recipe}-1`, publish: true });
 const startsOf = (folder: string, id = "job-1"): string[] =>
   readFileSync(join(folder, "jobs", id, "starts"), "utf8")
     .trim()
@@ -33,39 +32,39 @@ test("a job trains, then publishes under its own release id, and its progress is
   const folder = folderOf({ steps: 30 });
   const published: string[] = [];
   const { store } = start(folder, {
-    publish: async (out, release) => {
-      published.push(`${release} ${existsSync(join(out, "model.draft"))}`);
+    publish: async (job, out) => {
+      published.push(`${job.release} ${existsSync(join(out, "model.draft"))}`);
     },
   });
-  store.add(jobOf("fake"));
+  store.add(jobEntry("job-1"));
   await untilJob(store, "job-1", (job) => job.progress?.stage === "distil");
   const job = await untilJob(store, "job-1");
   expect(job).toMatchObject({ state: "succeeded", error: null, progress: { stage: "publish", step: 1 } });
-  expect(published).toEqual(["fake-1 true"]);
+  expect(published).toEqual(["release-job-1 true"]);
 });
 
 test("a job that does not ask for it is not published", async () => {
   const folder = folderOf({ steps: 1 });
   const { store } = start(folder, { publish: () => Promise.reject(new Error("must not be called")) });
-  store.add({ ...jobOf("fake"), publish: false });
+  store.add(jobEntry("job-1", { publish: "no" }));
   expect(await untilJob(store, "job-1")).toMatchObject({ state: "succeeded" });
 });
 
 test("a recipe that makes no release runs, but cannot be published", async () => {
   const { store } = start(folderOf({ steps: 1, no_release: true }));
-  store.add({ ...jobOf("fake", "job-1"), publish: false });
-  store.add(jobOf("fake", "job-2"));
+  store.add(jobEntry("job-1", { publish: "no" }));
+  store.add(jobEntry("job-2"));
   expect(await untilJob(store, "job-1")).toMatchObject({ state: "succeeded" });
   expect(await untilJob(store, "job-2")).toMatchObject({
     state: "failed",
-    error: 'recipe fake makes no release: post it with "publish": false',
+    error: 'recipe fake makes no release: post it with "publish": "no"',
   });
 });
 
 test("one job at a time", async () => {
   const { store } = start(folderOf({ steps: 5, step_ms: 50 }));
-  store.add(jobOf("fake", "job-1"));
-  store.add(jobOf("fake", "job-2"));
+  store.add(jobEntry("job-1"));
+  store.add(jobEntry("job-2"));
   await untilJob(store, "job-1", (job) => job.state === "running");
   expect(store.get("job-2")?.state).toBe("queued");
   const [first, second] = [await untilJob(store, "job-1"), await untilJob(store, "job-2")];
@@ -74,7 +73,7 @@ test("one job at a time", async () => {
 
 test("what the trainer says when it refuses is the job's error", async () => {
   const { store } = start(folderOf({ steps: 1, refuse: "recipe: layers must be positive" }));
-  store.add(jobOf("fake"));
+  store.add(jobEntry("job-1"));
   const job = await untilJob(store, "job-1");
   expect(job.state).toBe("failed");
   expect(job.error).toContain("layers must be positive");
@@ -83,7 +82,7 @@ test("what the trainer says when it refuses is the job's error", async () => {
 test("a trainer that is killed goes on from its checkpoint", async () => {
   const folder = folderOf({ steps: 6, die_at: 3 });
   const { store } = start(folder);
-  store.add(jobOf("fake"));
+  store.add(jobEntry("job-1"));
   expect(await untilJob(store, "job-1")).toMatchObject({ state: "succeeded" });
   expect(startsOf(folder)).toEqual(["0", "3"]);
 });
@@ -91,7 +90,7 @@ test("a trainer that is killed goes on from its checkpoint", async () => {
 test("a trainer that is killed every time fails the job in the end", async () => {
   const folder = prepareFolder({ fake: { steps: 100, step_ms: 30 } });
   const { store } = start(folder);
-  store.add(jobOf("fake"));
+  store.add(jobEntry("job-1"));
   const killed = new Set<string>();
   const assassin = setInterval(() => {
     const trainer = store.find("job-1")?.process;
@@ -108,7 +107,7 @@ test("a trainer that is killed every time fails the job in the end", async () =>
 test("cancelling ends the whole process group, even a child that ignores the polite signal", async () => {
   const folder = folderOf({ steps: 1000, step_ms: 20, hold: true });
   const { store } = start(folder);
-  store.add(jobOf("fake"));
+  store.add(jobEntry("job-1"));
   await untilJob(store, "job-1", atStep(1));
   const child = processIdentity(Number(readFileSync(join(folder, "jobs/job-1/work/child"), "utf8")))!;
   const trainer = store.find("job-1")!.process!;
@@ -122,7 +121,7 @@ test("cancelling ends the whole process group, even a child that ignores the pol
 test("a stopped service puts its job back, and the next one goes on", async () => {
   const folder = folderOf({ steps: 40, step_ms: 20 });
   const first = start(folder);
-  first.store.add(jobOf("fake"));
+  first.store.add(jobEntry("job-1"));
   await untilJob(first.store, "job-1", atStep(5));
   const trainer = first.store.find("job-1")!.process!;
   await first.runner.close();
@@ -136,7 +135,7 @@ test("a stopped service puts its job back, and the next one goes on", async () =
 test("a job survives the crash of the service and of its trainer", async () => {
   const folder = folderOf({ steps: 60, step_ms: 20 });
   const { store } = openService(folder);
-  store.add(jobOf("fake"));
+  store.add(jobEntry("job-1"));
   await killServiceAt(folder, store, 5);
   const trainer = store.find("job-1")!.process!;
   process.kill(Number.parseInt(trainer, 10), "SIGKILL");
@@ -150,7 +149,7 @@ test("a job survives the crash of the service and of its trainer", async () => {
 test("a trainer that outlived its service is followed on, not started twice", async () => {
   const folder = folderOf({ steps: 60, step_ms: 20 });
   const { store } = openService(folder);
-  store.add(jobOf("fake"));
+  store.add(jobEntry("job-1"));
   await killServiceAt(folder, store, 5);
   const trainer = store.find("job-1")!.process!;
   expect(isRunning(trainer)).toBe(true);

@@ -1,15 +1,12 @@
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { JobStore } from "../../gpu-service/training/jobs/store.ts";
+import { jobEntry } from "../support/training.ts";
 import { temporaryFolder } from "../support/training-folder.ts";
 
-const job = (id: string, idempotency_key?: string) => ({
-  id,
-  recipe: "tiny",
-  release: `release-${id}`,
-  publish: true,
-  ...(idempotency_key && { idempotency_key }),
-});
+const job = (id: string, idempotency_key?: string) =>
+  jobEntry(id, idempotency_key === undefined ? {} : { idempotency_key });
 const openStore = (folder = temporaryFolder()) => new JobStore(join(folder, "jobs.sqlite"));
 
 test("the same idempotency key gives the first job, another key a new one", () => {
@@ -76,18 +73,31 @@ test("a job that goes back because the service stops keeps its attempts", () => 
 test("the public view of a job tells nothing of processes", () => {
   const store = openStore();
   store.add(job("a"));
-  expect(Object.keys(store.get("a")!).sort()).toEqual(
-    [
-      "created",
-      "error",
-      "finished",
-      "id",
-      "progress",
-      "publish",
-      "recipe",
-      "release",
-      "started",
-      "state",
-    ].sort(),
-  );
+  const hidden = ["owner", "process", "attempts", "cancel_requested", "recipe_json"];
+  expect(Object.keys(store.get("a")!).filter((key) => hidden.includes(key))).toEqual([]);
+  expect(Object.keys(store.find("a")!)).toEqual(expect.arrayContaining(hidden));
 });
+
+test("a store of the version that knew only names of recipes goes on", () => {
+  const folder = temporaryFolder();
+  const old = new DatabaseSync(join(folder, "jobs.sqlite"));
+  old.exec(OLD_TABLE);
+  old.exec(`INSERT INTO jobs (id, recipe, release, publish, state, created)
+    VALUES ('a', 'tiny', 'r', 1, 'queued', '2026-01-01'), ('b', 'tiny', 's', 0, 'queued', '2026-01-01')`);
+  old.close();
+  for (const store of [openStore(folder), openStore(folder)]) {
+    expect(store.get("a")).toMatchObject({
+      recipe: "tiny",
+      publish: "channel",
+      overrides: null,
+      gates: null,
+    });
+    expect(store.find("b")).toMatchObject({ publish: "no", recipe_json: null });
+  }
+});
+
+const OLD_TABLE = `CREATE TABLE jobs (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, idempotency_key TEXT UNIQUE,
+  recipe TEXT NOT NULL, release TEXT NOT NULL, publish INTEGER NOT NULL, state TEXT NOT NULL,
+  created TEXT NOT NULL, started TEXT, finished TEXT, progress TEXT, error TEXT, owner TEXT, process TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0, cancel_requested INTEGER NOT NULL DEFAULT 0) STRICT`;

@@ -2,7 +2,10 @@
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
-import { type NewJob, newJobSchema } from "../../protocol/jobs.ts";
+import { type JobOrder, newJobSchema } from "../../protocol/jobs.ts";
+import type { Recipe } from "../../protocol/recipe.ts";
+import { withOverrides } from "../jobs/overrides.ts";
+import { RecipeError } from "../jobs/recipe-checks.ts";
 import type { Recipes } from "../jobs/recipes.ts";
 import type { JobStore } from "../jobs/store.ts";
 import { requireBearer } from "./bearer.ts";
@@ -72,17 +75,11 @@ function jobsApi(parts: ApiParts): Hono {
   return app;
 }
 
-function addJob(parts: ApiParts, wish: NewJob) {
+function addJob(parts: ApiParts, wish: JobOrder) {
   const known = wish.idempotency_key === undefined ? undefined : parts.store.findByKey(wish.idempotency_key);
   if (known) return { job: known, created: false };
-  if (parts.recipes.pathOf(wish.recipe) === undefined) {
-    throw new ApiError(
-      400,
-      `recipe "${wish.recipe}": unknown; there are ${parts.recipes.names.join(", ")}`,
-      "recipe",
-    );
-  }
-  if (wish.publish && !parts.canPublish) {
+  const recipe = recipeOf(parts.recipes, wish);
+  if (wish.publish !== "no" && !parts.canPublish) {
     throw new ApiError(
       409,
       "publish: this service has no bucket and edge configured (S3_ENDPOINT, EDGE_URL, ...)",
@@ -91,13 +88,25 @@ function addJob(parts: ApiParts, wish: NewJob) {
   }
   return parts.store.add({
     ...wish,
+    recipe,
     id: parts.newId(),
-    release: wish.release ?? parts.newRelease(wish.recipe),
+    release: wish.release ?? parts.newRelease(recipe.name),
   });
 }
 
+/** As it will run. */
+function recipeOf(recipes: Recipes, { recipe, overrides }: JobOrder): Recipe {
+  try {
+    const whole = typeof recipe === "string" ? recipes.read(recipe) : recipe;
+    return recipes.check(withOverrides(whole, overrides));
+  } catch (error) {
+    if (!(error instanceof RecipeError)) throw error;
+    throw new ApiError(400, error.message, error.message.startsWith("overrides") ? "overrides" : "recipe");
+  }
+}
+
 /** JSON by its declared type only: a page in a browser cannot send that to another origin unasked. */
-async function readNewJob(context: Context): Promise<NewJob> {
+async function readNewJob(context: Context): Promise<JobOrder> {
   if (!/^application\/json\b/.test(context.req.header("content-type") ?? "")) {
     throw new ApiError(415, "the body must be sent as content-type: application/json");
   }

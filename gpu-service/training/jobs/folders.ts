@@ -1,6 +1,7 @@
 /** Where a job's files lie. */
-import { appendFileSync, mkdirSync, rmSync } from "node:fs";
+import { appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Recipe } from "../../protocol/recipe.ts";
 import type { TrainingTask } from "../launchers/launcher.ts";
 
 export class JobFolders {
@@ -10,17 +11,19 @@ export class JobFolders {
     this.#root = root;
   }
 
-  /** Makes the job's folders; safe to call again. */
-  open(id: string, recipePath: string): TrainingTask {
+  /** Makes the job's folders and writes its recipe; safe to call again. */
+  open(id: string, recipe: Recipe): TrainingTask {
     const folder = join(this.#root, id);
     const task = {
-      recipe: recipePath,
+      recipe: join(folder, "recipe.json"),
       work: join(folder, "work"),
       out: join(folder, "out"),
       events: join(folder, "events.jsonl"),
       log: this.logPath(id),
     };
     for (const path of [task.work, task.out]) mkdirSync(path, { recursive: true });
+    writeFileSync(`${task.recipe}.new`, JSON.stringify(recipe, null, 2));
+    renameSync(`${task.recipe}.new`, task.recipe);
     return task;
   }
 

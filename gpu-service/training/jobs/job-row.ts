@@ -1,56 +1,51 @@
 /** A job as it lies in the database. */
 import { z } from "zod";
-import { type Job, jobState, progressSchema } from "../../protocol/jobs.ts";
+import {
+  gateSchema,
+  type Job,
+  jobState,
+  overridesSchema,
+  PUBLISH,
+  progressSchema,
+  trafficSpanSchema,
+} from "../../protocol/jobs.ts";
+import { recipeSchema } from "../../protocol/recipe.ts";
 
-export const JOB_TABLE = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
-  PRAGMA busy_timeout = 5000;
-  CREATE TABLE IF NOT EXISTS jobs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    idempotency_key TEXT UNIQUE,
-    recipe TEXT NOT NULL,
-    release TEXT NOT NULL,
-    publish INTEGER NOT NULL,
-    state TEXT NOT NULL,
-    created TEXT NOT NULL,
-    started TEXT,
-    finished TEXT,
-    progress TEXT,
-    error TEXT,
-    owner TEXT,
-    process TEXT,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    cancel_requested INTEGER NOT NULL DEFAULT 0
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, number);
-`;
+const flag = z.number().transform((n) => n === 1);
+const json = <T extends z.ZodType>(schema: T) =>
+  z
+    .string()
+    .nullable()
+    .transform((text): z.output<T> | null => (text === null ? null : schema.parse(JSON.parse(text))));
 
 export const jobRowSchema = z.object({
   id: z.string(),
   recipe: z.string(),
+  /** As it runs. Null for a job of a version that kept the name only. */
+  recipe_json: json(recipeSchema),
+  overrides: json(overridesSchema),
+  traffic: json(trafficSpanSchema),
+  parent: z.string().nullable(),
   release: z.string(),
-  publish: z.number().transform((n) => n === 1),
+  publish: z.enum(PUBLISH),
   state: jobState,
   created: z.string(),
   started: z.string().nullable(),
   finished: z.string().nullable(),
-  progress: z
-    .string()
-    .nullable()
-    .transform((text) => (text === null ? null : progressSchema.parse(JSON.parse(text)))),
+  progress: json(progressSchema),
+  gates: json(z.array(gateSchema)),
   error: z.string().nullable(),
   owner: z.string().nullable(),
   process: z.string().nullable(),
   attempts: z.number(),
-  cancel_requested: z.number().transform((n) => n === 1),
+  cancel_requested: flag,
 });
 /** A job with what only the runner needs to know. `owner` and `process` are identities of processes. */
 export type StoredJob = z.infer<typeof jobRowSchema>;
 
 /** What the API shows of it. */
 export function publicView(row: StoredJob): Job {
-  const { owner: _owner, process: _process, attempts: _attempts, cancel_requested: _cancel, ...job } = row;
+  const { owner: _owner, process: _process, attempts: _attempts, cancel_requested: _cancel, ...rest } = row;
+  const { recipe_json: _recipe, ...job } = rest;
   return job;
 }

@@ -21,8 +21,8 @@ export type RunnerParts = {
   folders: JobFolders;
   recipes: Recipes;
   launcher: Launcher;
-  /** Publishes a finished release and makes it current. Idempotent. */
-  publish(folder: string, release: string, signal: AbortSignal): Promise<void>;
+  /** Publishes a finished release, as the job wants it. Idempotent. */
+  publish(job: StoredJob, folder: string, signal: AbortSignal): Promise<void>;
   /** Identity of this service's process, and whether another's still runs. */
   owner: string;
   isRunning(identity: string): boolean;
@@ -102,23 +102,21 @@ export class JobRunner {
   }
 
   async #attempt(job: StoredJob, signal: AbortSignal): Promise<Ended> {
-    const recipe = this.#parts.recipes.pathOf(job.recipe);
-    if (recipe === undefined) return { kind: "failed", message: `recipe ${job.recipe}: no longer shipped` };
-    const task = this.#parts.folders.open(job.id, recipe);
+    const task = this.#parts.folders.open(job.id, job.recipe_json ?? this.#parts.recipes.read(job.recipe));
     if (!isComplete(task)) {
       const end = await train(this.#parts, job, task, signal);
       if (end.kind === "refused") return { kind: "failed", message: end.message };
       if (end.kind === "lost") return { kind: "again", message: end.message, isFailure: true };
     }
-    if (job.publish && !isComplete(task)) {
+    if (job.publish !== "no" && !isComplete(task)) {
       return {
         kind: "failed",
-        message: `recipe ${job.recipe} makes no release: post it with "publish": false`,
+        message: `recipe ${job.recipe} makes no release: post it with "publish": "no"`,
       };
     }
-    if (job.publish) {
+    if (job.publish !== "no") {
       this.#parts.store.setProgress(job.id, { stage: "publish", step: 0, steps: 1 });
-      await this.#parts.publish(task.out, job.release, signal);
+      await this.#parts.publish(job, task.out, signal);
       this.#parts.store.setProgress(job.id, { stage: "publish", step: 1, steps: 1 });
     }
     return { kind: "succeeded" };

@@ -5,8 +5,13 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import type { Job, NewJob, Progress } from "../../protocol/jobs.ts";
-import { JOB_TABLE, jobRowSchema, publicView, type StoredJob } from "./job-row.ts";
+import type { Gate, Job, JobOrder, Progress } from "../../protocol/jobs.ts";
+import type { Recipe } from "../../protocol/recipe.ts";
+import { jobRowSchema, publicView, type StoredJob } from "./job-row.ts";
+import { openTables } from "./schema.ts";
+
+/** A job to be stored: its recipe as it runs, overrides in it. */
+export type JobEntry = Omit<JobOrder, "recipe"> & { id: string; recipe: Recipe; release: string };
 
 export class JobStore {
   readonly #db: DatabaseSync;
@@ -15,20 +20,25 @@ export class JobStore {
   constructor(path: string, now: () => Date = () => new Date()) {
     mkdirSync(dirname(path), { recursive: true });
     this.#db = new DatabaseSync(path);
-    this.#db.exec(JOB_TABLE);
+    openTables(this.#db);
     this.#now = now;
   }
 
   /** Adds a job, or returns the one that has the same idempotency key. */
-  add(job: NewJob & { id: string; release: string }): { job: Job; created: boolean } {
+  add(job: JobEntry): { job: Job; created: boolean } {
     const { changes } = this.#run(
-      `INSERT INTO jobs (id, idempotency_key, recipe, release, publish, state, created)
-       VALUES (?, ?, ?, ?, ?, 'queued', ?) ON CONFLICT (idempotency_key) DO NOTHING`,
+      `INSERT INTO jobs (id, idempotency_key, recipe, recipe_json, overrides, traffic, parent, release, publish,
+         state, created)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?) ON CONFLICT (idempotency_key) DO NOTHING`,
       job.id,
       job.idempotency_key ?? null,
-      job.recipe,
+      job.recipe.name,
+      JSON.stringify(job.recipe),
+      job.overrides && JSON.stringify(job.overrides),
+      job.traffic && JSON.stringify(job.traffic),
+      job.parent,
       job.release,
-      job.publish ? 1 : 0,
+      job.publish,
       this.#stamp(),
     );
     if (changes === 1) return { job: publicView(this.#must(job.id)), created: true };
@@ -92,6 +102,10 @@ export class JobStore {
 
   setProgress(id: string, progress: Progress): void {
     this.#run("UPDATE jobs SET progress = ? WHERE id = ?", JSON.stringify(progress), id);
+  }
+
+  setGates(id: string, gates: readonly Gate[]): void {
+    this.#run("UPDATE jobs SET gates = ? WHERE id = ?", JSON.stringify(gates), id);
   }
 
   /** A queued job is cancelled at once; a running one by its runner. `undefined` when there is no such job. */

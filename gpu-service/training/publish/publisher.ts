@@ -26,10 +26,15 @@ export class Publisher {
     this.#keys = keys;
   }
 
-  /** A finished job's folder, published as `id` and made current. */
-  async publishJob(folder: string, id: string, signal?: AbortSignal): Promise<void> {
+  /** A finished job's folder, published as `id`; `channel` makes it current too. */
+  async publishJob(
+    folder: string,
+    id: string,
+    wish: "canary" | "channel" = "channel",
+    signal?: AbortSignal,
+  ): Promise<void> {
     const published = await publishDraft(this.#bucket, this.#keys, await readDraftFolder(folder, id), signal);
-    await this.channels.promote(published, { ...(signal && { signal }) });
+    if (wish === "channel") await this.channels.promote(published, { ...(signal && { signal }) });
   }
 
   /** A release from disk under its own id; made current only where the target has none yet. */

@@ -2,8 +2,10 @@
  * Where caches come from and go to: arrays kept for their prefixes, and blank ones, because memory touched once
  * is quicker again.
  *
- * Arrays are as long as a sequence may become: to copy a long one would hold everybody up. What is never written
- * takes addresses only, no memory.
+ * Arrays are as long as a sequence may become: to copy a long one would hold everybody up. They are views of one
+ * block, which comes from the system as addresses only and becomes zeroed memory where it is written. The block is
+ * of the shared kind because V8 does not count that towards its own heap: a plain one of 100 MB makes it collect
+ * garbage at once, and every sequence's next token waits 10 to 30 ms for that.
  */
 import type { Owner } from "../../scheduler/model.ts";
 import { RetainedPrefixes } from "../../scheduler/retained.ts";
@@ -83,7 +85,12 @@ export class KvPool {
   /** Capacities are powers of two, so that arrays fit more than one sequence. */
   #allocate(least: number): Arrays {
     const capacity = Math.max(FIRST_CAPACITY, 2 ** Math.ceil(Math.log2(least)));
-    const make = () => Array.from({ length: this.layers }, () => new Float32Array(capacity * this.width));
-    return { capacity, touched: 0, keys: make(), values: make() };
+    const size = capacity * this.width;
+    const block = new Float32Array(new SharedArrayBuffer(2 * this.layers * size * BYTES_PER_FLOAT));
+    const views = (first: number) =>
+      Array.from({ length: this.layers }, (_, layer) =>
+        block.subarray((first + layer) * size, (first + layer + 1) * size),
+      );
+    return { capacity, touched: 0, keys: views(0), values: views(this.layers) };
   }
 }

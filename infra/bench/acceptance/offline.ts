@@ -6,11 +6,18 @@ import { promisify } from "node:util";
 import { z } from "zod";
 import { ROOT } from "../../start/paths.ts";
 
-const offlineSchema = z.record(
-  z.string(),
-  z.object({ ids: z.int(), greedy: z.number(), accepted_len_4: z.number(), accepted_len_8: z.number() }),
+const offlineSchema = z.array(
+  z.object({
+    domain: z.string(),
+    temperature: z.union([z.literal(0), z.literal(1)]),
+    ids: z.int(),
+    matches: z.number(),
+    one_minus_tv: z.number().nullable(),
+    accepted_len_4: z.number(),
+    accepted_len_8: z.number(),
+  }),
 );
-/** By domain. */
+/** A row per domain and temperature. */
 export type Offline = z.infer<typeof offlineSchema>;
 
 /** `draft`: flags that name a release or a draft. */

@@ -1,16 +1,16 @@
-/** What the real target writes greedily, through the API of a running system. */
+/** What the real target writes, greedily and drawn at temperature 1, through the API of a running system. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { buildTargetText, type TargetText } from "../../../edge/text/target-text.ts";
 import { ensureConvertPython } from "../../models/python-env.ts";
 import { type DataFolder, ROOT } from "../../start/paths.ts";
-import { complete } from "../client.ts";
+import { complete, type Endpoint } from "../client.ts";
 import { fetchHumanEvalPrompts, type Prompt, readChatPrompts } from "../prompts.ts";
 import { startTemporarySystem } from "../temporary-system.ts";
-import type { Written } from "./kernel.ts";
+import { drawText } from "./drawn.ts";
+import type { Written } from "./written.ts";
 
-const MOST_TOKENS = 128;
 const openings = z.array(z.string()).min(1);
 const targetSchema = z.object({
   vocab_size: z.int(),
@@ -20,18 +20,17 @@ const targetSchema = z.object({
   tokenizer_sha256: z.string(),
 });
 
-type Texts = {
-  texts: Written[];
-  /** Ids that a step of the running system took over from its drafts, mean per domain. */
-  live: Record<string, number>;
-};
+/** `accepted` of the ids were taken over from the drafts of the running system, in `steps` steps. */
+export type Told = Written & { accepted: number; steps: number };
+/** `prompts`: at most so many of each domain. */
+export type Amount = { prompts: number; tokens: number };
 
-/** At most `count` prompts of each domain. */
+/** Every prompt's text twice: greedily, then drawn. */
 export async function writeTexts(
   data: DataFolder,
-  count: number,
+  amount: Amount,
   say: (line: string) => void,
-): Promise<Texts> {
+): Promise<Told[]> {
   const python = await ensureConvertPython(data, say);
   const domains: Record<string, Prompt[]> = {
     code: await fetchHumanEvalPrompts(data.cache, python.path),
@@ -40,30 +39,45 @@ export async function writeTexts(
   };
   const system = await startTemporarySystem({ target: "smollm2", say });
   try {
-    const text = await readTargetText(join(data.models, system.target));
-    const result: Texts = { texts: [], live: {} };
+    const { text, vocab } = await readTargetText(join(data.models, system.target));
+    const idOf = idsByName(text, vocab);
+    const texts: Told[] = [];
     for (const [domain, prompts] of Object.entries(domains)) {
-      let [accepted, steps] = [0, 0];
-      for (const prompt of spread(prompts, count)) {
-        const settings = {
-          maxTokens: MOST_TOKENS,
-          temperature: 0,
-          seed: 0,
-          drafts: "honest",
-          noStore: true,
-        } as const;
-        const completion = await complete(system, prompt, settings);
-        accepted += completion.accepted;
-        steps += completion.steps;
-        result.texts.push({ domain, prompt: encode(prompt, text), ids: completion.ids });
+      const before = texts.length;
+      for (const [seed, prompt] of spread(prompts, amount.prompts).entries()) {
+        const asked = { domain, prompt: encode(prompt, text) };
+        texts.push({ ...asked, ...(await writeGreedily(system, prompt, amount.tokens)) });
+        texts.push({ ...asked, ...(await draw(system, asked.prompt, amount.tokens, seed, idOf)) });
       }
-      result.live[domain] = accepted / steps;
-      say(`${domain}: ${result.texts.filter((one) => one.domain === domain).length} texts`);
+      say(`${domain}: ${texts.length - before} texts`);
     }
-    return result;
+    return texts;
   } finally {
     await system.stop();
   }
+}
+
+async function writeGreedily(system: Endpoint, prompt: Prompt, maxTokens: number) {
+  const settings = { maxTokens, temperature: 0, seed: 0, drafts: "honest", noStore: true } as const;
+  const { ids, accepted, steps } = await complete(system, prompt, settings);
+  return { ids, accepted, steps };
+}
+
+async function draw(
+  system: Endpoint,
+  prompt: readonly number[],
+  maxTokens: number,
+  seed: number,
+  idOf: ReadonlyMap<string, number>,
+) {
+  return { ...(await drawText(system, { prompt, maxTokens, seed }, idOf)), seed: String(seed) };
+}
+
+/** Of ids with the same name the first: what it is called is all that the API tells of a token. */
+function idsByName({ nameOf }: TargetText, vocab: number): Map<string, number> {
+  const ids = new Map<string, number>();
+  for (let id = 0; id < vocab; id++) if (!ids.has(nameOf(id))) ids.set(nameOf(id), id);
+  return ids;
 }
 
 /** Beginnings of texts of our own. */
@@ -74,7 +88,7 @@ async function readOpenings(): Promise<Prompt[]> {
     .map((prompt, i) => ({ name: `prose/${i}`, request: { prompt } }));
 }
 
-async function readTargetText(folder: string): Promise<TargetText> {
+async function readTargetText(folder: string): Promise<{ text: TargetText; vocab: number }> {
   const read = async (name: string) => JSON.parse(await readFile(join(folder, name), "utf8"));
   const config = await read("tokenizer_config.json");
   const template = await readFile(join(folder, "chat_template.jinja"), "utf8");
@@ -89,7 +103,8 @@ async function readTargetText(folder: string): Promise<TargetText> {
     ...targetSchema.parse(await read("manifest.json")),
     files: { "tokenizer.json": { sha256: "", bytes: 1 } },
   };
-  return buildTargetText(manifest, await read("tokenizer.json"), config);
+  const text = buildTargetText(manifest, await read("tokenizer.json"), config);
+  return { text, vocab: manifest.vocab_size };
 }
 
 function encode({ request }: Prompt, text: TargetText): number[] {

@@ -3,12 +3,13 @@
 `greedy`: share of positions whose likeliest id is the target's (texts at temperature 0).
 `one_minus_tv`: mean of sum_i min(p_i, q_i) at temperature 1, the most that any sampling can have in common; the
 target's tail beyond the stored ids is not counted, so the figure errs on the low side.
-`accepted_len_4`: ids accepted of 4 drafted, greedily, from each place where a round would begin.
+`accepted_len_4`, `accepted_len_8`: ids accepted of so many drafted, greedily, from each place where a round begins.
+Of a long prompt the draft reads what it reads at the edge (`window.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import mean
 
 import numpy as np
@@ -21,6 +22,7 @@ from trainer.distil import head_rows, pack
 from trainer.errors import TrainerError
 from trainer.llama import Llama
 from trainer.texts import Text
+from trainer.window import EDGE_WINDOW, unread
 
 ROWS = 16
 """Texts per forward pass."""
@@ -31,6 +33,7 @@ class Acceptance:
     greedy: float
     one_minus_tv: float
     accepted_len_4: float
+    accepted_len_8: float
 
     def rounded(self) -> dict[str, float]:
         return {name: round(value, 4) for name, value in asdict(self).items()}
@@ -47,15 +50,14 @@ def rounds(matches: list[bool], drafted: int) -> list[int]:
 
 
 @torch.inference_mode()
-def measure(draft: Llama, texts: list[Text]) -> dict[str, Acceptance]:
+def measure(draft: Llama, texts: list[Text], window: int = EDGE_WINDOW) -> dict[str, Acceptance]:
     """Acceptance per domain; the texts must hold each domain at temperature 0 and at 1."""
-    greedy: dict[str, list[bool]] = {}
-    lengths: dict[str, list[int]] = {}
+    greedy: dict[str, list[list[bool]]] = {}
     overlap: dict[str, list[float]] = {}
     head = draft.head
     device = head.device
     row_of = head_rows(draft).to(device)
-    ordered = sorted(texts, key=lambda text: len(text.ids))
+    ordered = sorted((seen(text, window) for text in texts), key=lambda text: len(text.ids))
     for start in range(0, len(ordered), ROWS):
         group = ordered[start : start + ROWS]
         ids, before = pack(group)
@@ -65,14 +67,24 @@ def measure(draft: Llama, texts: list[Text]) -> dict[str, Acceptance]:
             top = sent(torch.from_numpy(text.top_ids.astype(np.int64)), device)
             if text.temperature == 0:
                 matches = (logits.argmax(-1) == row_of[top[:, 0]]).tolist()
-                greedy.setdefault(text.domain, []).extend(matches)
-                lengths.setdefault(text.domain, []).extend(rounds(matches, 4))
+                greedy.setdefault(text.domain, []).append(matches)
             elif text.temperature == 1:
                 overlap.setdefault(text.domain, []).extend(shared(logits, text, row_of[top]))
     domains = sorted(greedy.keys() & overlap.keys())
     if not domains:
         raise TrainerError("no domain has texts at temperature 0 and at temperature 1: use prompts written by --held")
-    return {d: Acceptance(mean(greedy[d]), mean(overlap[d]), mean(lengths[d] or [0])) for d in domains}
+    return {domain: acceptance(greedy[domain], overlap[domain]) for domain in domains}
+
+
+def acceptance(greedy: list[list[bool]], overlap: list[float]) -> Acceptance:
+    of_4, of_8 = (mean([n for matches in greedy for n in rounds(matches, drafted)] or [0]) for drafted in (4, 8))
+    return Acceptance(mean(match for matches in greedy for match in matches), mean(overlap), of_4, of_8)
+
+
+def seen(text: Text, window: int) -> Text:
+    """The text without what the draft does not read of its prompt."""
+    cut = unread(text.prompt, window)
+    return replace(text, prompt=text.prompt - cut, ids=text.ids[cut:])
 
 
 def shared(logits: Tensor, text: Text, rows: Tensor) -> list[float]:

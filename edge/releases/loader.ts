@@ -1,144 +1,140 @@
 /**
- * The draft release in this isolate: which one the channel names, loaded beside or over the one before it.
+ * The draft releases in this isolate: what the channel says, and which release a request begins with.
  *
- * A request never waits for it and never fails for it: without a good release there are no model drafts, and the
- * reason is logged and shown in the request's details. A loaded image is used only once its digest has matched.
+ * A request never waits for a load and never fails for one: without a good release there are no model drafts, without
+ * a loaded canary the current release serves its share, and the reason is logged and shown in the request's details.
+ * A loaded image is used only once its digest has matched.
  */
-import { type DraftManifest, draftObjectKey } from "../../gpu-service/protocol/manifest.ts";
-import { DraftEngine, DraftMemory, digestStreamHasher, loadDraft } from "../drafting/model/index.ts";
-import { readStored } from "./stored.ts";
-import { type ReleaseSource, readManifest, wantedRelease } from "./wanted.ts";
+import type { ChannelRecord, TargetManifest } from "../../gpu-service/protocol/manifest.ts";
+import type { Arm } from "../../gpu-service/protocol/statistics.ts";
+import type { DraftEngine } from "../drafting/model/index.ts";
+import { Loads } from "./loads.ts";
+import { type Loaded, Roles } from "./roles.ts";
+import { isDrawn } from "./share.ts";
+import { type ReleaseSource, readManifest, readRecord, type Wanted } from "./wanted.ts";
 
 export type Release = { readonly id: string; readonly engine: DraftEngine };
-/** What a request is told: the release it began with, or why there is none. */
+/** What a request is told: the release it began with, and why there is none or not the one it was drawn for. */
 export type DraftState = { release: string | null; note: string | null };
+/** What a request begins with. `arm`: the share of the requests that it belongs to, whatever could be loaded for it. */
+export type Served = { arm: Arm; release: Release | undefined; state: DraftState };
+type News = { record: ChannelRecord; target: TargetManifest };
+
 const LOOK_INTERVAL_MS = 5_000;
-/** A look that takes longer was part of a request that the runtime has ended: it will never settle. */
-const LOOK_TIMEOUT_MS = 60_000;
-/** A release that could not be loaded is tried again after this, then after twice as long, up to the most. */
-const RETRY_INTERVAL_MS = { first: 60_000, most: 3_600_000 };
+/** A request of an isolate that has not looked for so long waits for the channel's answer, if not for any load. */
+const STALE_MS = 20_000;
+const MOST_WAIT_MS = 1_000;
 /** Most linear memory for drafts: an isolate has 128 MB for everything. */
 const MEMORY_LIMIT_BYTES = 88e6;
-/** A big image leaves room for a small pool only. */
-const BIG_IMAGE_BYTES = 40e6;
-const POOL_POSITIONS = { big: 512, small: 2048 };
 
 export class ReleaseLoader {
-  readonly #memory: DraftMemory;
-  #loaded: { manifest: DraftManifest; manifestSha256: string; engine: DraftEngine } | undefined;
-  /** Releases before it whose requests may still draft. */
-  #retired: DraftEngine[] = [];
+  readonly #roles: Roles;
+  readonly #loads = new Loads();
+  /** The newest record that was read, and when it was found to be in force. */
+  #record: ChannelRecord | undefined;
+  #readAt = Number.NEGATIVE_INFINITY;
   #note: string | null = "no draft release is loaded yet";
-  /** A try in place of the release before interrupts its drafts: it must not come every minute. */
-  #failed: { manifestSha256: string; waitMs: number; retryAt: number } | undefined;
+  /** Why a canary could not be loaded. */
+  #lost: { canary: string; note: string } | undefined;
   #lookAgainAt = 0;
-  #looking: Promise<void> | undefined;
-  #giveUpAt = 0;
+  #looking: Promise<void> = Promise.resolve();
+  /** Resolves when the channel has answered the last look, or has not. */
+  #answered: Promise<unknown> = Promise.resolve();
 
   /** `kernel`: the compiled draft.wasm. Made once per isolate. */
   constructor(kernel: WebAssembly.Module, limitBytes = MEMORY_LIMIT_BYTES) {
-    this.#memory = new DraftMemory(kernel, limitBytes);
+    this.#roles = new Roles(kernel, limitBytes);
   }
 
+  /** The current release, as far as it is loaded. */
   get release(): Release | undefined {
-    return this.#loaded && { id: this.#loaded.manifest.id, engine: this.#loaded.engine };
+    return this.#roles.current && releaseOf(this.#roles.current);
   }
 
   get state(): DraftState {
-    return this.#loaded
-      ? { release: this.#loaded.manifest.id, note: null }
-      : { release: null, note: this.#note };
+    const { release } = this;
+    return release ? { release: release.id, note: null } : { release: null, note: this.#note };
   }
 
-  /** Looks at the channel if the last look is old. The promise never rejects; it must outlive the request. */
+  /** What the request with this id begins with. */
+  serve(requestId: string): Served {
+    const canary = this.#record?.canary;
+    const { release, state } = this;
+    if (!canary || !isDrawn(requestId, canary)) return { arm: "current", release, state };
+    if (!this.#roles.canary) {
+      const reason = this.#lost?.canary === canary.release ? this.#lost.note : "is not loaded yet";
+      const note = `canary ${canary.release}: ${reason}`;
+      return { arm: "canary", release, state: { ...state, note } };
+    }
+    const drawn = releaseOf(this.#roles.canary);
+    return { arm: "canary", release: drawn, state: { release: drawn.id, note: null } };
+  }
+
+  /**
+   * Looks at the channel if the last look is old. The promise never rejects; it must outlive the request. A look does
+   * not wait for an older one that still loads: what the channel says now counts.
+   */
   look(source: ReleaseSource): Promise<void> {
-    if (this.#looking && Date.now() < this.#giveUpAt) return this.#looking;
-    if (Date.now() < this.#lookAgainAt) return Promise.resolve();
+    if (Date.now() < this.#lookAgainAt) return this.#looking;
     this.#lookAgainAt = Date.now() + LOOK_INTERVAL_MS;
-    this.#giveUpAt = Date.now() + LOOK_TIMEOUT_MS;
-    const looking = this.#refresh(source)
-      .catch((error: unknown) => this.#tell(error instanceof Error ? error.message : String(error)))
-      .finally(() => {
-        if (this.#looking === looking) this.#looking = undefined;
-      });
-    this.#looking = looking;
-    return looking;
+    const answer = this.#ask(source);
+    this.#answered = answer.catch(() => undefined);
+    this.#looking = answer
+      .then((news) => news && this.#follow(source, news))
+      .catch((error: unknown) => this.#tell(messageOf(error)));
+    return this.#looking;
   }
 
-  async #refresh(source: ReleaseSource): Promise<void> {
+  /**
+   * Resolves at once where the channel was asked lately, otherwise when it has answered, after a second at most: so a
+   * release that was taken back is not begun with in an isolate that nobody has used for a while.
+   */
+  async fresh(): Promise<void> {
+    if (!this.release || Date.now() - this.#readAt < STALE_MS) return;
+    await Promise.race([this.#answered, new Promise((resolve) => setTimeout(resolve, MOST_WAIT_MS))]);
+  }
+
+  /** Reads the record; null where it is older than what is known. */
+  async #ask(source: ReleaseSource): Promise<News | null> {
     const target = await source.target();
-    const wanted = await wantedRelease(source, target);
-    if (!wanted) return this.#tell(`channel ${target.id}: names no release yet`);
-    const { manifest_sha256 } = wanted;
-    if (this.#loaded?.manifestSha256 === manifest_sha256) return;
-    const failed = this.#failed?.manifestSha256 === manifest_sha256 ? this.#failed : undefined;
-    if (failed && Date.now() < failed.retryAt) return;
-    try {
-      const manifest = await readManifest(source, wanted, target);
-      await this.#replace(source, manifest, manifest_sha256);
-      this.#failed = undefined;
-      console.log(JSON.stringify({ level: "info", message: "draft release loaded", release: manifest.id }));
-    } catch (error) {
-      const { first, most } = RETRY_INTERVAL_MS;
-      const waitMs = failed ? Math.min(2 * failed.waitMs, most) : first;
-      this.#failed = { manifestSha256: manifest_sha256, waitMs, retryAt: Date.now() + waitMs };
-      throw error;
-    }
+    const record = await readRecord(source, target);
+    if (!record) throw new Error(`channel ${target.id}: names no release yet`);
+    if (record.sequence < (this.#record?.sequence ?? 0)) return null;
+    this.#record = record;
+    this.#readAt = Date.now();
+    this.#roles.take(record);
+    return { record, target };
   }
 
-  /** Loads beside the releases in use where memory allows, otherwise over old ones or the present one; a failure brings the old one back. */
-  async #replace(source: ReleaseSource, manifest: DraftManifest, manifestSha256: string): Promise<void> {
-    const before = this.#loaded;
-    let engine: DraftEngine | "no_memory" | Error = await this.#load(source, manifest);
-    if (engine === "no_memory" && this.#retired.some((one) => !one.closed)) {
-      this.#closeRetired();
-      engine = await this.#load(source, manifest);
-    }
-    if (engine === "no_memory" && before) {
-      before.engine.close();
-      this.#loaded = undefined;
-      engine = await this.#load(source, manifest).catch((error: Error) => error);
-      if (!(engine instanceof DraftEngine))
-        await this.#restore(source, before.manifest, before.manifestSha256);
-    }
-    if (engine instanceof Error) throw engine;
-    if (engine === "no_memory")
-      throw new Error(`release ${manifest.id}: does not fit ${this.#memory.limitBytes} bytes`);
-    const last = this.#loaded;
-    this.#loaded = { manifest, manifestSha256, engine };
-    if (!last) return;
-    // Requests that began with it draft on with it.
-    last.engine.retire();
-    this.#retired = [...this.#retired, last.engine].filter((one) => !one.closed);
-  }
-
-  #closeRetired(): void {
-    for (const engine of this.#retired) engine.close();
-    this.#retired = [];
-  }
-
-  async #restore(source: ReleaseSource, manifest: DraftManifest, manifestSha256: string): Promise<void> {
-    const engine = await this.#load(source, manifest);
-    if (engine !== "no_memory") this.#loaded = { manifest, manifestSha256, engine };
-  }
-
-  async #load(source: ReleaseSource, manifest: DraftManifest): Promise<DraftEngine | "no_memory"> {
-    const key = draftObjectKey(manifest.id, "model.draft");
-    const file = manifest.files["model.draft"];
-    const poolPositions = file.bytes > BIG_IMAGE_BYTES ? POOL_POSITIONS.big : POOL_POSITIONS.small;
-    const result = await readStored(
-      { bucket: source.bucket, key, sha256: file.sha256 },
-      (body) => loadDraft(this.#memory, body, file, digestStreamHasher, { poolPositions }),
-      (loaded) => loaded.ok || loaded.error.code === "no_memory",
-    );
-    if (result.ok) return result.engine;
-    if (result.error.code === "no_memory") return "no_memory";
-    throw new Error(`${key}: ${result.error.message}`);
+  /** Loads what the record names and is not there yet, the current release first. */
+  async #follow(source: ReleaseSource, { record, target }: News): Promise<void> {
+    const load = (wanted: Wanted, as: "replaceCurrent" | "loadCanary") =>
+      this.#loads.run(wanted.manifest_sha256, async (isWanted) => {
+        const { bucket } = source;
+        const manifest = await readManifest(source, wanted, target);
+        await this.#roles[as]({ bucket, manifest, manifestSha256: wanted.manifest_sha256, isWanted });
+        if (isWanted()) log("info", "draft release loaded", { release: manifest.id });
+      });
+    const { current, canary } = record;
+    if (this.#roles.current?.manifestSha256 !== current.manifest_sha256)
+      await load(current, "replaceCurrent");
+    // A later look has seen another record and goes on from there.
+    if (!canary || this.#roles.canary || record !== this.#record) return;
+    await load(canary, "loadCanary").catch((error: unknown) => this.#lose(canary.release, messageOf(error)));
   }
 
   #tell(note: string): void {
-    if (note !== this.#note)
-      console.warn(JSON.stringify({ level: "warn", message: "no new draft release", note }));
+    if (note !== this.#note) log("warn", "no new draft release", { note });
     this.#note = note;
   }
+
+  #lose(canary: string, note: string): void {
+    this.#lost = { canary, note };
+    log("warn", "the current release serves the canary's share too", { canary, note });
+  }
 }
+
+const releaseOf = ({ manifest, engine }: Loaded): Release => ({ id: manifest.id, engine });
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const log = (level: "info" | "warn", message: string, facts: object): void =>
+  (level === "info" ? console.log : console.warn)(JSON.stringify({ level, message, ...facts }));

@@ -1,4 +1,4 @@
-/** Which draft release the channel wants, and its manifest: signatures, digests and fit with the target checked. */
+/** What the channel says and a release's manifest: signatures, digests and fit with the target checked. */
 import {
   type ChannelRecord,
   channelRecordSchema,
@@ -23,16 +23,16 @@ export type ReleaseSource = {
 export type Wanted = ChannelRecord["current"];
 
 /** Undefined where the channel has no record yet. Throws an Error that says what is wrong with it. */
-export async function wantedRelease(
+export async function readRecord(
   source: ReleaseSource,
   target: TargetManifest,
-): Promise<Wanted | undefined> {
+): Promise<ChannelRecord | undefined> {
   const envelope = await source.channel.current();
   if (!envelope) return undefined;
   const record = await openEnvelope("channel", envelope, source.trusted, channelRecordSchema);
   if (!record.ok) throw new Error(record.message);
   if (record.value.target !== target.id) throw new Error(`channel: the record is for ${record.value.target}`);
-  return record.value.current;
+  return record.value;
 }
 
 /** Throws an Error that names the object at fault. */

@@ -8,9 +8,9 @@ import type { Sequence } from "./sequence.ts";
 
 /** Rows of a prompt in one step when nobody else waits for it; 64 keep a cancel's delay short. */
 const PREFILL_ROWS = 64;
-/** A prompt's chunk may make a step of the others at most this much longer, with their hint rows this much. */
-const PREFILL_SLOWDOWN = 2;
-const PREFILL_SLOWDOWN_WITH_HINTS = 2.25;
+/** A step of the others with a prompt's chunk in it is at most so many times as long, with their hint rows so many. */
+const PREFILL_SLOWDOWN = 1.5;
+const PREFILL_SLOWDOWN_WITH_HINTS = 1.75;
 
 /** One sequence's part in a step. */
 export type Part = {

@@ -1,10 +1,13 @@
 /** The worker's configuration: read once from its bindings, every bad key named at once. */
 import { z } from "zod";
 import { trustedKeySchema } from "../gpu-service/protocol/manifest.ts";
+import type { Statistics } from "../gpu-service/protocol/statistics.ts";
 import { fromBase64Url } from "../gpu-service/protocol/token.ts";
 import type { QuotaLedger } from "./accounts/quota.ts";
 import type { LinkObjects } from "./link/shared-link.ts";
 import type { ChannelStub } from "./releases/channel-client.ts";
+import type { Instances } from "./retraining/schedule.ts";
+import { settingsSchema } from "./retraining/settings.ts";
 
 /** What the runtime hands the worker. Text variables are checked by `readConfig`. */
 export type Env = {
@@ -13,6 +16,8 @@ export type Env = {
   CHANNELS: { getByName(target: string): ChannelStub };
   LINKS: LinkObjects;
   QUOTAS: { getByName(key: string): QuotaLedger };
+  STATISTICS: { getByName(target: string): { read(since: string): Promise<Statistics> } };
+  RETRAINING_CHAINS: Instances;
   /** Absent: requests are not counted. */
   REQUESTS?: RateLimit;
   [variable: string]: unknown;
@@ -89,6 +94,8 @@ const configSchema = z
     TRAINING_URL: z.url({ protocol: /^https?$/ }).optional(),
     TRAINING_TOKEN: z.string().min(1).optional(),
     RETRAIN_RECIPE: z.string().min(1).optional(),
+    /** Dials of the chain that retrains; `edge/retraining/settings.ts` has them. */
+    RETRAINING: json.pipe(settingsSchema).prefault("{}"),
     /** Tests only: lets a request ask for random or adversarial hints. */
     TEST_HINTS: flag,
     /** "1": plain ws to verifiers beyond loopback too, on a network that nobody else listens to. */
@@ -110,6 +117,7 @@ const configSchema = z
     adminSecret: env.ADMIN_SECRET,
     corsOrigins: env.CORS_ORIGINS ?? [],
     training: { url: env.TRAINING_URL, token: env.TRAINING_TOKEN, recipe: env.RETRAIN_RECIPE },
+    retraining: env.RETRAINING,
     testHints: env.TEST_HINTS,
   }));
 export type Config = Readonly<z.infer<typeof configSchema>>;

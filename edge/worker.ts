@@ -11,13 +11,17 @@ import { Memory } from "./drafting/memory/memory.ts";
 import { Links } from "./link/links.ts";
 import { ReleaseLoader } from "./releases/loader.ts";
 import { readStoredBytes } from "./releases/stored.ts";
-import { postRetrainingJob } from "./retraining/cron.ts";
+import { ChainStore } from "./retraining/chain-store.ts";
 import { newestJobs } from "./retraining/jobs.ts";
+import type { RetrainingParts } from "./retraining/routes.ts";
+import { onTick } from "./retraining/schedule.ts";
+import { TrainingClient } from "./retraining/training-client.ts";
 import { loadTargetText, type TargetText } from "./text/target-text.ts";
 
 export { QuotaObject } from "./accounts/quota-object.ts";
 export { LinkObject } from "./link/link-object.ts";
 export { Channel } from "./releases/channel.ts";
+export { RetrainingWorkflow } from "./retraining/workflow.ts";
 
 /** What outlives a request in this isolate. */
 type Isolate = {
@@ -77,6 +81,23 @@ function servicesOf(c: Context<AppEnv>): Services {
     },
     channel: (target) => env.CHANNELS.getByName(target),
     jobs: () => newestJobs({ ...config.training, fetch: (input, init) => fetch(input, init) }),
+    retraining: () => retrainingOf(env, config),
+  };
+}
+
+function retrainingOf(env: Env, config: Config): RetrainingParts {
+  const training = new TrainingClient({ ...config.training, fetch: (input, init) => fetch(input, init) });
+  return {
+    target: config.target,
+    recipe: config.training.recipe,
+    token: config.training.token,
+    store: new ChainStore(env.DB, Date.now),
+    instances: env.RETRAINING_CHAINS,
+    job: (id) => training.job(id),
+    endCanary: (target, release) => training.changeChannel(target, { action: "end-canary", release }),
+    newId: () => `by-hand-${crypto.randomUUID()}`,
+    now: Date.now,
+    log: (entry) => console.log(JSON.stringify(entry)),
   };
 }
 
@@ -110,11 +131,6 @@ const app = createApp(servicesOf);
 export default {
   fetch: app.fetch,
   async scheduled(tick: ScheduledController, env: Env): Promise<void> {
-    const { training } = isolateFor(env).config;
-    await postRetrainingJob(tick, {
-      ...training,
-      fetch: (input, init) => fetch(input, init),
-      log: (entry) => console.log(JSON.stringify(entry)),
-    });
+    await onTick(tick, retrainingOf(env, isolateFor(env).config));
   },
 };

@@ -3,6 +3,7 @@ import { Hono, type MiddlewareHandler } from "hono";
 import { z } from "zod";
 import { termsSchema } from "../accounts/key-terms.ts";
 import { channelRoutes } from "../releases/channel-routes.ts";
+import { retrainingRoutes } from "../retraining/routes.ts";
 import type { AppEnv } from "./context.ts";
 import { notFound, unauthorized } from "./errors.ts";
 import { schemaError } from "./read.ts";
@@ -11,6 +12,10 @@ export const newKeySchema = termsSchema.extend({ name: z.string().min(1).max(200
 
 export function adminRoutes(): Hono<AppEnv> {
   const admin = new Hono<AppEnv>();
+  admin.route(
+    "/retraining",
+    retrainingRoutes<AppEnv>((c) => c.var.services.retraining(), operatorOnly),
+  );
   admin.use(operatorOnly);
   admin.post("/keys", async (c) => {
     const body = newKeySchema.safeParse(await c.req.json().catch(() => undefined));

@@ -10,6 +10,7 @@ import type { DraftSource } from "../drafting/source.ts";
 import type { VerifierLink } from "../link/link.ts";
 import type { ChannelStub } from "../releases/channel-client.ts";
 import type { DraftState } from "../releases/loader.ts";
+import type { RetrainingParts } from "../retraining/routes.ts";
 import type { TargetText } from "../text/target-text.ts";
 
 /** What the handlers need, made by the composition root for each request. */
@@ -33,5 +34,6 @@ export type Services = {
   channel(target: string): ChannelStub;
   /** The newest training jobs; rejects where the training service does not answer. */
   jobs(): Promise<Job[]>;
+  retraining(): RetrainingParts;
 };
 export type AppEnv = { Variables: { services: Services; key: ApiKey; tenant: string; requestId: string } };

@@ -1,0 +1,241 @@
+/**
+ * The chain that retrains a draft, from "is there new traffic?" to "promoted" or "kept what was".
+ *
+ * Pure: what it does to the world it does through `ChainWorld`, and every such thing is a step. A workflow keeps each
+ * step's result, so a chain that was killed anywhere runs again from the top and finds what was done; a step that was
+ * cut off is done again, so every step may be done twice. Nothing here touches what users are served but the canary
+ * and its end.
+ */
+import { isFinished, type Job } from "../../gpu-service/protocol/jobs.ts";
+import type { ChainSettings } from "./settings.ts";
+import { type Arms, type Verdict, verdictOf } from "./verdict.ts";
+
+export type ChainOrder = {
+  id: string;
+  target: string;
+  recipe: string;
+  /** By hand: however little new traffic there is. */
+  forced: boolean;
+};
+export type ChainState = "counting" | "training" | "canary" | ChainEnd;
+/** `skipped`: too little traffic. `kept`: what was current stays. `failed`: the chain itself could not go on. */
+export type ChainEnd = "skipped" | "promoted" | "kept" | "failed";
+
+/** What a chain remembers of itself, for people and for the next chain; times are ISO 8601. */
+export type ChainFacts = {
+  state?: ChainState;
+  traffic_since?: string;
+  traffic_until?: string;
+  requests?: number;
+  parent?: string | null;
+  job?: string;
+  release?: string;
+  canary_since?: string;
+  /** When the chain looks again by itself: one that sleeps on past it has lost its alarm. */
+  wake_at?: string;
+  note?: string;
+};
+
+export type ChainWorld = {
+  /** Unix milliseconds. Asked inside of steps only. */
+  now(): number;
+  /** Where the traffic that no chain has learned from begins. */
+  unlearned(target: string): Promise<string>;
+  /** Captured requests. */
+  countTraffic(since: string, until: string): Promise<number>;
+  currentRelease(target: string): Promise<string | null>;
+  postJob(wish: {
+    recipe: string;
+    idempotency_key: string;
+    traffic: { since: string; until: string };
+    parent: string | null;
+  }): Promise<Job>;
+  job(id: string): Promise<Job>;
+  startCanary(target: string, release: string, share: number): Promise<void>;
+  /** Throws where the release is no longer the canary. */
+  promote(target: string, release: string): Promise<void>;
+  /** Takes the release out of the canary's place, if it is there. */
+  endCanary(target: string, release: string): Promise<void>;
+  acceptance(target: string, releases: { candidate: string; baseline: string }, since: string): Promise<Arms>;
+  /** Notes facts, and what was done under a name that is noted once. */
+  record(chain: string, done: string, facts: ChainFacts): Promise<void>;
+};
+
+export type Steps = {
+  /** Does the work unless it was done before; its result is kept. */
+  do<T>(name: string, work: () => Promise<T>): Promise<T>;
+  /** Until the chain is woken, for `ms` at most. */
+  wait(name: string, ms: number): Promise<void>;
+};
+
+const MAX_TURNS = 250;
+
+/** Runs the chain to its end. Never rejects but for what the steps' keeper throws to stop it. */
+export async function runChain(
+  order: ChainOrder,
+  settings: ChainSettings,
+  steps: Steps,
+  world: ChainWorld,
+): Promise<ChainEnd> {
+  const chain = new Chain(order, settings, steps, world);
+  try {
+    return await chain.run();
+  } catch (error) {
+    return await chain.giveUp(error instanceof Error ? error.message : String(error));
+  }
+}
+
+class Chain {
+  readonly #order: ChainOrder;
+  readonly #settings: ChainSettings;
+  readonly #steps: Steps;
+  readonly #world: ChainWorld;
+  #candidate: string | undefined;
+
+  constructor(order: ChainOrder, settings: ChainSettings, steps: Steps, world: ChainWorld) {
+    this.#order = order;
+    this.#settings = settings;
+    this.#steps = steps;
+    this.#world = world;
+  }
+
+  async run(): Promise<ChainEnd> {
+    const traffic = await this.#lookForTraffic();
+    if (!this.#order.forced && traffic.requests < this.#settings.minTraffic) {
+      const { requests } = traffic;
+      return this.#end("skipped", `${requests} new requests, ${this.#settings.minTraffic} are needed`);
+    }
+    const job = await this.#train(traffic);
+    if (job.state !== "succeeded") {
+      return this.#end("failed", `job ${job.id} ${job.state}${job.error ? `: ${job.error}` : ""}`);
+    }
+    if (traffic.parent === null) return this.#promote(job.release, "there was no release to compare with");
+    const verdict = await this.#try(job.release);
+    if (verdict?.kind === "better") return this.#promote(job.release, told(verdict));
+    return this.#keep(job.release, verdict ? told(verdict) : "not judged in time");
+  }
+
+  async giveUp(reason: string): Promise<ChainEnd> {
+    const release = this.#candidate;
+    if (release !== undefined)
+      await this.#steps.do("give up the canary", () => this.#world.endCanary(this.#order.target, release));
+    return this.#end("failed", reason);
+  }
+
+  #lookForTraffic() {
+    const { id, target } = this.#order;
+    return this.#steps.do("look for traffic", async () => {
+      const since = await this.#world.unlearned(target);
+      const until = iso(this.#world.now());
+      const requests = await this.#world.countTraffic(since, until);
+      const parent = await this.#world.currentRelease(target);
+      await this.#world.record(id, "traffic counted", {
+        state: "counting",
+        traffic_since: since,
+        traffic_until: until,
+        requests,
+        parent,
+      });
+      return { since, until, requests, parent };
+    });
+  }
+
+  /** Posts the job and waits for its end: for the training service's word first, asking now and then after that. */
+  async #train({ since, until, parent }: { since: string; until: string; parent: string | null }) {
+    const { id, recipe } = this.#order;
+    const { eventTimeoutMs, pollMs, trainingLimitMs } = this.#settings;
+    const posted = await this.#steps.do("post the job", async () => {
+      const job = await this.#world.postJob({
+        recipe,
+        idempotency_key: id,
+        traffic: { since, until },
+        parent,
+      });
+      const at = this.#world.now();
+      await this.#world.record(id, "job posted", {
+        state: "training",
+        job: job.id,
+        release: job.release,
+        wake_at: iso(at + eventTimeoutMs),
+      });
+      return { job: job.id, at };
+    });
+    for (let turn = 0; turn < MAX_TURNS; turn++) {
+      await this.#steps.wait(`job's end ${turn}`, turn === 0 ? eventTimeoutMs : pollMs);
+      const { job, late } = await this.#steps.do(`ask for the job ${turn}`, async () => {
+        const { id: job, state, release, error } = await this.#world.job(posted.job);
+        const now = this.#world.now();
+        await this.#world.record(id, "", { wake_at: iso(now + pollMs) });
+        return { job: { id: job, state, release, error }, late: now > posted.at + trainingLimitMs };
+      });
+      if (isFinished(job.state)) return job;
+      if (late) break;
+    }
+    throw new Error(`job ${posted.job} has not ended in time`);
+  }
+
+  /** The canary's trial; null where the time is up before its verdict. */
+  async #try(release: string): Promise<Verdict | null> {
+    const { id, target } = this.#order;
+    const { share, trial, pollMs, canaryLimitMs } = this.#settings;
+    this.#candidate = release;
+    const { baseline, began } = await this.#steps.do("start the canary", async () => {
+      await this.#world.startCanary(target, release, share);
+      const baseline = await this.#world.currentRelease(target);
+      if (baseline === null) throw new Error(`channel ${target} has no release to compare with`);
+      const at = this.#world.now();
+      await this.#world.record(id, "canary started", {
+        state: "canary",
+        release,
+        canary_since: iso(at),
+        wake_at: iso(at + pollMs),
+      });
+      return { baseline, began: at };
+    });
+    let looked = 0;
+    for (let turn = 0; turn < MAX_TURNS; turn++) {
+      await this.#steps.wait(`requests ${turn}`, pollMs);
+      const look = await this.#steps.do(`compare ${turn}`, async () => {
+        const arms = await this.#world.acceptance(target, { candidate: release, baseline }, iso(began));
+        const verdict = verdictOf(arms, looked, trial);
+        const now = this.#world.now();
+        const done = verdict.kind === "wait" ? "" : `look ${looked + 1}: ${told(verdict)}`;
+        await this.#world.record(id, done, { wake_at: iso(now + pollMs) });
+        return { verdict, late: now > began + canaryLimitMs };
+      });
+      const { kind } = look.verdict;
+      if (kind === "better" || kind === "worse" || kind === "even") return look.verdict;
+      if (kind === "unsure") looked++;
+      if (look.late) break;
+    }
+    return null;
+  }
+
+  async #promote(release: string, note: string): Promise<ChainEnd> {
+    await this.#steps.do("promote", () => this.#world.promote(this.#order.target, release));
+    return this.#end("promoted", note);
+  }
+
+  async #keep(release: string, note: string): Promise<ChainEnd> {
+    await this.#steps.do("end the canary", () => this.#world.endCanary(this.#order.target, release));
+    return this.#end("kept", note);
+  }
+
+  #end(state: ChainEnd, note: string): Promise<ChainEnd> {
+    return this.#steps.do("end", async () => {
+      await this.#world.record(this.#order.id, `${state}: ${note}`, { state, note });
+      return state;
+    });
+  }
+}
+
+const iso = (time: number): string => new Date(time).toISOString();
+
+function told(verdict: Verdict): string {
+  if (verdict.kind === "wait") return `${verdict.needed} requests of each are needed`;
+  const { seen, test } = verdict;
+  return (
+    `${verdict.kind}: acceptance ${seen.candidate.toFixed(4)} of ${seen.requests.candidate} requests against ` +
+    `${seen.baseline.toFixed(4)} of ${seen.requests.baseline}, p ${test.p.toPrecision(2)}`
+  );
+}

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from checkpoints.hugging_face import read_folder
-from trainer.checkpoint import parse_config, write_model
+from trainer.checkpoint import write_model
+from trainer.config_json import parse_config
 from trainer.documents import write_documents
 from trainer.llama import Llama
 from trainer.tokenize import train_tokenizer, write_tokenizer

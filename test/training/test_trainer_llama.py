@@ -47,6 +47,35 @@ def test_logits_equal_transformers(name: str, tmp_path: Path) -> None:
         assert wanted.abs().max() > 1e-2
 
 
+def test_transformers_loads_a_draft_with_a_short_head(tmp_path: Path) -> None:
+    """Its logits on the head's rows, and it says no other id; saved again by transformers it is the same draft."""
+    model = random_model(replace(SMALL, tied=False, head_rows=40))
+    model.head_ids.copy_(torch.arange(3, 83, 2))
+    write_model(model, tmp_path / "ours", [5], torch.float32)
+    theirs = LlamaForCausalLM.from_pretrained(tmp_path / "ours", dtype=torch.float32)
+    ids = torch.randint(0, 97, (2, 24), generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        wanted = model(ids)
+        logits = theirs(ids).logits
+    assert (logits[..., model.head_ids] - wanted).abs().max() < 1e-5
+    written = theirs.generate(ids[:, :4], attention_mask=torch.ones(2, 4), do_sample=False, max_new_tokens=8)[:, 4:]
+    assert torch.equal(written[:, 0], model.head_ids[model(ids[:, :4])[:, -1].argmax(-1)])
+    assert set(written.flatten().tolist()) <= {*model.head_ids.tolist()}
+    theirs.save_pretrained(tmp_path / "theirs")
+    back = read_model(tmp_path / "theirs")
+    assert torch.equal(back.head_ids, model.head_ids)
+    assert torch.equal(back(ids), wanted)
+
+
+@pytest.mark.parametrize("settings", [None, {}, {"suppress_tokens": [1, 2]}])
+def test_a_short_head_whose_ids_are_lost_is_refused(settings: dict | None, tmp_path: Path) -> None:
+    write_model(random_model(replace(SMALL, tied=False, head_rows=40)), tmp_path, [5])
+    path = tmp_path / "generation_config.json"
+    path.unlink() if settings is None else path.write_text(json.dumps(settings))
+    with pytest.raises(TrainerError, match=r"generation_config\.json"):
+        read_model(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["grouped queries", "llama 3 positions"])
 def test_decoding_with_a_cache_equals_the_whole_pass(name: str) -> None:
     """Rows of unequal length, padded on the left, in two pieces and then one id at a time."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from trainer.checkpoint import config_of, write_model
+from trainer.checkpoint import write_model
+from trainer.config_json import config_of
 from trainer.errors import TrainerError
 from trainer.folders import write_bytes
 from trainer.llama import Llama

@@ -29,6 +29,7 @@ from trainer.loss import DistilLoss, listed_shares
 from trainer.progress import Progress
 from trainer.quantise import Quantisation
 from trainer.texts import Text, read_texts
+from trainer.tokenize import copy_tokenizer
 from trainer.vocabulary import Vocabulary
 
 SHORTEST_RESPONSE = 4
@@ -195,4 +196,5 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
         quantise_from=args.quantise_from,
     )
     training.train(draft, loss_of(draft, Batches(texts, args.tokens, args.seed)), schedule, args.out, progress)
+    copy_tokenizer(args.target, args.out)
     write_model(draft, args.out, Vocabulary.read(args.target).stop_ids, torch.float32)

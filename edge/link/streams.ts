@@ -80,7 +80,7 @@ export class Streams {
 
   /** One message of the verifier. Confirmed ids are passed on unread: a bad one harms only its own request. */
   receive(text: string): void {
-    const tokens = /^\["t",(\d{1,10}),/.exec(text);
+    const tokens = /^\[(\d{1,10}),/.exec(text);
     if (tokens) {
       this.#deliver(Number(tokens[1]), text, false);
       return;

@@ -25,7 +25,7 @@ const SOURCES = new Map<unknown, HintSource>(HINT_SOURCES.map((source) => [LETTE
 export type Parsed<T> = { ok: true; frame: T } | { ok: false; message: string };
 
 export function hintTuple({ stream, path, at, ids, source, branches = [] }: HintFrame): unknown[] {
-  const tuple: unknown[] = ["h", stream, path, at, packIds(ids)];
+  const tuple: unknown[] = [stream, path, at, packIds(ids)];
   if (source !== "model" || branches.length > 0) tuple.push(LETTERS[source]);
   if (branches.length > 0) tuple.push(branches.map((branch) => [branch.at, packIds(branch.ids)]));
   return tuple;
@@ -33,16 +33,15 @@ export function hintTuple({ stream, path, at, ids, source, branches = [] }: Hint
 
 /** Of a frame without logprobs. */
 export function tokensTuple({ stream, at, ids, accepted, source }: TokensFrame): unknown[] {
-  const tuple: unknown[] = ["t", stream, at, packIds(ids)];
+  const tuple: unknown[] = [stream, at, packIds(ids)];
   if (accepted > 0 || source) tuple.push(accepted);
   if (source) tuple.push(LETTERS[source]);
   return tuple;
 }
 
 export function readHint(tuple: readonly unknown[]): Parsed<HintFrame> {
-  const [tag, stream, path, at, list, letter = "m", pairs = []] = tuple;
-  if (tag !== "h") return fault("0", `is not "h", the tag of a hint`);
-  if (tuple.length > 7) return fault("7", "a hint has 7 entries at most");
+  const [stream, path, at, list, letter = "m", pairs = []] = tuple;
+  if (tuple.length > 6) return fault("6", "a hint has 6 entries at most");
   if (!isInteger(stream, 1, MAX_UINT32)) return fault("stream", UINT32_FROM_1);
   if (!isInteger(path, 0, MAX_UINT32)) return fault("path", UINT32);
   if (!isInteger(at, 0, MAX_UINT32)) return fault("at", UINT32);
@@ -66,9 +65,8 @@ export function readHint(tuple: readonly unknown[]): Parsed<HintFrame> {
 }
 
 export function readTokens(tuple: readonly unknown[]): Parsed<TokensFrame> {
-  const [tag, stream, at, list, accepted = 0, letter] = tuple;
-  if (tag !== "t") return fault("0", `is not "t", the tag of confirmed ids`);
-  if (tuple.length > 6) return fault("6", "confirmed ids have 6 entries at most");
+  const [stream, at, list, accepted = 0, letter] = tuple;
+  if (tuple.length > 5) return fault("5", "confirmed ids have 5 entries at most");
   if (!isInteger(stream, 1, MAX_UINT32)) return fault("stream", UINT32_FROM_1);
   if (!isInteger(at, 0, MAX_UINT32)) return fault("at", UINT32);
   const ids = readIds(list, 1, MAX_HINT_IDS + 1);

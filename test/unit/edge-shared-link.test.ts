@@ -100,14 +100,14 @@ describe("streams of one link", () => {
   it("get their own frames, up to their end, and are let go of then", async () => {
     const a = request();
     const b = request();
-    streams.receive(`["t",2,7,[1]]`);
-    streams.receive(`["t",1,3,[5]]`);
+    streams.receive(`[2,7,[1]]`);
+    streams.receive(`[1,3,[5]]`);
     streams.receive(done(1));
-    streams.receive(`["t",1,4,[5]]`);
-    streams.receive(`["t",99,4,[5]]`);
+    streams.receive(`[1,4,[5]]`);
+    streams.receive(`[99,4,[5]]`);
     await turn();
-    expect(a.got).toEqual([`["t",1,3,[5]]`, done(1)]);
-    expect(b.got).toEqual([`["t",2,7,[1]]`]);
+    expect(a.got).toEqual([`[1,3,[5]]`, done(1)]);
+    expect(b.got).toEqual([`[2,7,[1]]`]);
     expect([streams.size, busy.at(-1)]).toEqual([1, true]);
     expect(a.stub[Symbol.dispose]).toHaveBeenCalledOnce();
     streams.receive(done(2));
@@ -128,13 +128,13 @@ describe("streams of one link", () => {
   it("end alone where a request takes its frames too slowly", async () => {
     const slow = request(true);
     const other = request();
-    const text = `["t",${slow.stream},7,[${Array(60).fill(123456).join(",")}]]`;
+    const text = `[${slow.stream},7,[${Array(60).fill(123456).join(",")}]]`;
     const most = Math.ceil(MAX_BACKLOG / text.length) + 1;
     for (let n = 0; n < most; n++) streams.receive(text);
-    streams.receive(`["t",2,7,[1]]`);
+    streams.receive(`[2,7,[1]]`);
     await turn();
     expect(slow.got.at(-1)).toBe("broken: the request takes its tokens too slowly");
-    expect(other.got).toEqual([`["t",2,7,[1]]`]);
+    expect(other.got).toEqual([`[2,7,[1]]`]);
     expect(streams.size).toBe(1);
     expect(sent).toEqual([`{"type":"cancel","stream":1}`]);
   });

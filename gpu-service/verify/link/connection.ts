@@ -144,7 +144,7 @@ const bad = (message: string): Refusal => ({
 
 /** The stream that a refused frame names, 0 where none can be made out. */
 function streamOf(text: string | undefined): number {
-  const found = /^\s*\["h",(\d{1,10})\b|"stream"\s*:\s*(\d{1,10})\b/.exec((text ?? "").slice(0, 4096));
+  const found = /^\s*\[(\d{1,10})\b|"stream"\s*:\s*(\d{1,10})\b/.exec((text ?? "").slice(0, 4096));
   const stream = Number(found?.[1] ?? found?.[2] ?? 0);
   return stream <= MAX_UINT32 ? stream : 0;
 }

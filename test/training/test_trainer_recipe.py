@@ -23,6 +23,7 @@ def written(tmp_path: Path, **change: object) -> Path:
 def test_shipped_recipes_are_valid(name: str, tmp_path: Path) -> None:
     recipe = read_recipe(RECIPES / f"{name}.json")
     places = {"work": tmp_path, "out": tmp_path, "lineage": tmp_path, "target": tmp_path, "base": tmp_path}
+    places |= {"traffic": tmp_path, "parent": tmp_path}
     parsed = [parse_stage(entry, parser_of, places, recipe.seed) for entry in recipe.stages]
     assert recipe.name == name
     for entry, args in zip(recipe.stages, parsed, strict=True):

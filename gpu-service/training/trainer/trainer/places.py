@@ -23,8 +23,10 @@ def models_of(recipe: Recipe, models: list[Path]) -> dict[str, Target]:
     return {place: find_target(model, model_roots(models)) for place, model in named.items() if model is not None}
 
 
-def places_of(models: dict[str, Target], work: Path, out: Path) -> Places:
+def places_of(models: dict[str, Target], work: Path, out: Path, inputs: dict[str, Path | None] | None = None) -> Places:
+    """`inputs`: what the job was given besides (`traffic`, `parent`), where it was."""
     return {
+        **{name: folder for name, folder in (inputs or {}).items() if folder is not None},
         "work": work,
         "out": out,
         "lineage": work / "lineage.json",
@@ -34,7 +36,7 @@ def places_of(models: dict[str, Target], work: Path, out: Path) -> Places:
 
 def planned_places(recipe: Recipe, models: list[Path], work: Path, out: Path) -> Places:
     """As `places_of`, but a model that is not here yet stands where it would be looked for first."""
-    places = places_of({}, work, out)
+    places = places_of({}, work, out, {"traffic": work / "traffic", "parent": work / "parent"})
     for place, model in {"target": recipe.target, "base": recipe.base}.items():
         if model is None:
             continue

@@ -4,7 +4,8 @@
 
 A stage's keys are the flags of its command. Paths are folders under the work folder, but for `$target` (the target's
 folder), `$base` (the folder of the model that an optional `"base": "id"` names, to begin with), `$out` (where the
-result goes) and `$lineage` (what `run` writes about the recipe).
+result goes), `$lineage` (what `run` writes about the recipe), and, where the job has them, `$traffic` (captured
+requests) and `$parent` (the release to go on from).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from trainer.folders import sha256, write_text
 from trainer.parallel import rank
 from trainer.places import models_of, places_of
 from trainer.progress import Progress
-from trainer.recipe import Recipe, parse_stage, read_recipe
+from trainer.recipe import Places, Recipe, parse_stage, read_recipe
 from trainer.stages import module_of, parser_of
 from trainer.target import make_folder
 from trainer.training import CHECKPOINT_FILE
@@ -42,14 +42,15 @@ def manifests(work: Path) -> dict[str, Any]:
     return {path.parent.name: json.loads(path.read_text()) for path in sorted(work.glob(f"*/{MANIFEST_FILE}"))}
 
 
-def write_lineage(path: Path, recipe: Recipe, recipe_file: Path, target: Path | None, work: Path) -> None:
+def write_lineage(path: Path, recipe: Recipe, recipe_file: Path, places: Places, work: Path) -> None:
+    target, parent = places.get("target"), places.get("parent")
     lineage = {
         "recipe": recipe.name,
         "recipe_sha256": sha256(recipe_file),
         "seed": recipe.seed,
         "target_weights_sha256": sha256(target / "model.safetensors") if target else None,
         "data": manifests(work),
-        "parent": None,
+        "parent": parent.name if parent else None,
         "commit": commit(),
     }
     write_text(path, json.dumps(lineage, indent=2) + "\n")
@@ -65,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", type=Path, required=True, help="JSON file")
     parser.add_argument("--work", type=Path, required=True, help="folder for what the stages leave")
     parser.add_argument("--out", type=Path, required=True, help="folder for the result")
+    parser.add_argument("--traffic", type=Path, help="folder of captured requests, where the recipe asks for $traffic")
+    parser.add_argument("--parent", type=Path, help="release folder, named by its id, where it asks for $parent")
     parser.add_argument(
         "--models", type=Path, action="append", default=[], help="where target ids are looked up (MODELS_ROOT)"
     )
@@ -74,7 +77,7 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
     recipe = read_recipe(args.recipe)
     first = rank() == 0
     models = models_of(recipe, args.models)
-    places = places_of(models, args.work, args.out)
+    places = places_of(models, args.work, args.out, {"traffic": args.traffic, "parent": args.parent})
     parsed = [parse_stage(entry, parser_of, places, recipe.seed) for entry in recipe.stages]
     if first:
         for place, model in models.items():
@@ -88,7 +91,7 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
             progress.say(f"{stage}: done before")
         elif first:
             began = time.monotonic()
-            write_lineage(places["lineage"], recipe, args.recipe, places.get("target"), args.work)
+            write_lineage(places["lineage"], recipe, args.recipe, places, args.work)
             do_stage(stage, stage_args, progress)
             write_text(marker, json.dumps(entry) + "\n")
             drop_checkpoint(stage_args)

@@ -18,8 +18,11 @@ STAGES = {
     "grow": "grow a draft's vocabulary to its target's",
     "prompts": "write prompts for the target",
     "generate": "let the target write texts and keep its logits",
+    "unpack": "take a release's image for a draft to begin with",
+    "traffic": "let the target read captured requests again and keep its logits",
     "distil": "teach a draft to foresee the target",
     "evaluate": "measure acceptance on held-out texts",
+    "compare": "measure a draft and its parent on held-out traffic",
     "perplexity": "measure a model's loss on ids",
     "humaneval": "count the problems that a model solves",
     "export": "write the release that the edge reads",
@@ -30,6 +33,7 @@ COMMANDS = {
     "plan": "what training will cost, without running it",
     "foresight": "how well a draft foresees given texts",
     "golden": "write what an image computes, for kernels' tests",
+    "evidence": "what the gates before publishing need of PyTorch",
     "run": "all stages of a recipe",
 }
 

@@ -1,5 +1,5 @@
 /** What a request must fit: the model that is served, its context, its vocabulary. All throw an ApiError. */
-import type { Sampling } from "../../gpu-service/protocol/frames.ts";
+import { type Sampling, scoresFit } from "../../gpu-service/protocol/frames.ts";
 import type { TargetText } from "../text/target-text.ts";
 import type { Services } from "./context.ts";
 import { failureToError, invalidRequest, notFound } from "./errors.ts";
@@ -34,6 +34,15 @@ export function checkRoom(prompt: readonly number[], maxTokens: number, { manife
     `The prompt has ${prompt.length} tokens and ${maxTokens} more were asked for; ` +
     `the model's context holds ${manifest.context}.`;
   throw invalidRequest(message, "max_tokens", "context_length_exceeded");
+}
+
+/** An echoed prompt's log probabilities travel in one frame. */
+export function checkScores(prompt: readonly number[], logprobs: number): void {
+  if (scoresFit(prompt.length, logprobs)) return;
+  const message =
+    `logprobs: ${logprobs} beside each of the ${prompt.length} tokens of an echoed prompt are too many; ` +
+    "ask for fewer, or for a shorter prompt";
+  throw invalidRequest(message, "logprobs");
 }
 
 export function checkBias({ logit_bias }: Sampling, { manifest }: TargetText): void {

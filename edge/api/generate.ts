@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import type { Finished } from "../completion/job.ts";
 import type { TargetText } from "../text/target-text.ts";
 import { admitted, chargeOf } from "./admission.ts";
-import { checkBias, checkRoom } from "./checks.ts";
+import { checkBias, checkRoom, checkScores } from "./checks.ts";
 import { choiceEvents } from "./choices.ts";
 import type { AppEnv } from "./context.ts";
 import { detailsOf } from "./details.ts";
@@ -71,11 +71,12 @@ export async function generate(c: Context<AppEnv>, prepared: Prepared): Promise<
 }
 
 /** Prompt by prompt, candidate by candidate. */
-function plan({ request, text, prompts, choices }: Prepared): Planned[] {
+function plan({ request, text, prompts, choices, logprobs }: Prepared): Planned[] {
   const sampling = samplingOf(request);
   checkBias(sampling, text);
   return prompts.flatMap((prompt) => {
     checkRoom(prompt.ids, prompt.maxTokens, text);
+    if (prompt.echo && logprobs !== undefined) checkScores(prompt.ids, logprobs);
     return Array.from({ length: choices.perPrompt }, (_, k) => ({
       ...prompt,
       sampling: samplingOfChoice(sampling, k),

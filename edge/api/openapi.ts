@@ -3,11 +3,12 @@ import { z } from "zod";
 import { ROUTES, type Route, SCHEMAS, type SchemaName } from "./routes.ts";
 
 const KEY = "key";
-/** Headers that change what a completion does. */
+/** Headers by which a client says more than its body does. */
 const WISHES = {
   "x-outrider-details": "`1`: adds an `outrider` object that says what drafting did.",
   "x-outrider-drafts": "`off`: no drafts for this request; the same text.",
   "cache-control": "`no-store`: nothing is kept of this request as drafts.",
+  traceparent: "W3C Trace Context: passed on to the verifier, which logs it.",
 };
 
 const made = new Map<string, object>();

@@ -1,6 +1,6 @@
 /** One sequence of a request: its own seed, its own drafter, its own memory. */
 import type { Context } from "hono";
-import type { Sampling } from "../../gpu-service/protocol/frames.ts";
+import { type Sampling, traceparentSchema } from "../../gpu-service/protocol/frames.ts";
 import { complete } from "../completion/completion.ts";
 import { type Drafting, readTestHints } from "../drafting/drafting.ts";
 import type { TestHints } from "../drafting/test-hints.ts";
@@ -48,6 +48,7 @@ export function beginSequence(
     ...{ stops: common.stops, signal: common.signal, wantsReport: wishes.details },
     ...(scored && logprobs !== undefined && { promptLogprobs: logprobs }),
     release: drafting.state.release ?? undefined,
+    ...(wishes.traceparent !== undefined && { traceparent: wishes.traceparent }),
     hasPrediction: prediction !== undefined,
     remember: (output: readonly number[]) => {
       recall?.remember(output);
@@ -59,7 +60,13 @@ export function beginSequence(
 }
 
 /** What a client asks for in headers. */
-export type Wishes = { details: boolean; drafts: boolean; hints: TestHints; remembers: boolean };
+export type Wishes = {
+  details: boolean;
+  drafts: boolean;
+  hints: TestHints;
+  remembers: boolean;
+  traceparent: string | undefined;
+};
 
 /** Throws an ApiError for one that is none. */
 export function readWishes(c: Context<AppEnv>): Wishes {
@@ -71,5 +78,7 @@ export function readWishes(c: Context<AppEnv>): Wishes {
     hints,
     // HTTP's word for "keep nothing of this": neither is anything that was kept used.
     remembers: !/(^|,)\s*no-store\s*(,|$)/i.test(c.req.header("cache-control") ?? ""),
+    // W3C: one that is malformed is ignored.
+    traceparent: traceparentSchema.safeParse(c.req.header("traceparent")).data,
   };
 }

@@ -19,6 +19,8 @@ export type CompletionJob = {
   hasPrediction?: boolean;
   /** The draft release that the request is attributed to. */
   release: string | undefined;
+  /** The trace that the request is part of. */
+  traceparent?: string;
   /** Waits for the verifier's own account of the sequence after a stop string. */
   wantsReport: boolean;
   /** Hears once, at the end, which output ids were confirmed, also of a text that was broken off. */
@@ -53,9 +55,10 @@ export type CompletionEvent =
 
 /** What a replica is asked for. `confirmed`: output ids that another one confirmed already, under its `numerics`. */
 export function sequenceRequest(
-  { text, prompt, sampling, maxTokens, logprobs, promptLogprobs, tenant, release }: CompletionJob,
+  job: CompletionJob,
   so: { confirmed: readonly number[]; numerics: string | undefined; drafts: boolean },
 ): SequenceRequest {
+  const { text, prompt, sampling, maxTokens, logprobs, promptLogprobs, tenant, release, traceparent } = job;
   const resuming = so.confirmed.length > 0;
   return {
     target: text.manifest.id,
@@ -71,5 +74,6 @@ export function sequenceRequest(
     drafts: so.drafts,
     tenant,
     ...(release !== undefined && { release }),
+    ...(traceparent !== undefined && { traceparent }),
   };
 }

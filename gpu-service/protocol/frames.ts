@@ -62,6 +62,11 @@ const logprobEntry = z.object({
 });
 export type LogprobEntry = z.infer<typeof logprobEntry>;
 
+/** W3C Trace Context, version 00: version, trace, parent span, flags. */
+export const traceparentSchema = z
+  .string()
+  .regex(/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/);
+
 export const openFrame = z.object({
   type: z.literal("open"),
   stream,
@@ -85,6 +90,8 @@ export const openFrame = z.object({
   drafts: z.boolean(),
   tenant: name,
   release: name.optional(),
+  /** The trace that the request is part of; changes nothing, is logged. */
+  traceparent: traceparentSchema.optional(),
   token: z.string().min(1).max(2048),
 });
 export type OpenFrame = z.infer<typeof openFrame>;
@@ -125,6 +132,12 @@ export const openedFrame = z.object({
   prompt_logprobs: z.array(logprobEntry.nullable()).optional(),
 });
 export type OpenedFrame = z.infer<typeof openedFrame>;
+
+/** Bytes of one likely token in `prompt_logprobs`: [id, logprob]. */
+const LOGPROB_BYTES = 22;
+/** Whether the scores of a prompt of `ids` ids, with `logprobs` likeliest tokens at each, fit into its `opened`. */
+export const scoresFit = (ids: number, logprobs: number): boolean =>
+  ids * (logprobs + 2) * LOGPROB_BYTES <= MAX_FRAME_BYTES;
 
 /** Confirmed ids from position `at` on; a hint of `source` had foretold the first `accepted` of them. */
 export const tokensFrame = z.object({

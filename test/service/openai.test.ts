@@ -1,5 +1,6 @@
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { pacedAs7B } from "../../infra/bench/paced/regime.ts";
 import { startTemporarySystem } from "../../infra/bench/temporary-system.ts";
 import type { System } from "../../infra/start/system.ts";
 
@@ -12,7 +13,8 @@ describe("the official OpenAI client", () => {
   let model: string;
 
   beforeAll(async () => {
-    system = await startTemporarySystem({ target: "tiny" });
+    // At a pace at which a text is not over before its client can leave.
+    system = await startTemporarySystem({ target: "tiny", regime: pacedAs7B() });
     client = new OpenAI({ baseURL: `${system.address}/v1`, apiKey: system.key, maxRetries: 0 });
     model = system.target;
   });
@@ -89,7 +91,7 @@ describe("the official OpenAI client", () => {
     );
     for await (const _ of stream) break;
     controller.abort();
-    await expect.poll(() => cancelledSequences(verifier), { timeout: 10_000 }).toBe(before + 1);
+    await expect.poll(() => cancelledSequences(verifier), { timeout: 30_000 }).toBe(before + 1);
   });
 });
 

@@ -36,7 +36,7 @@ it("two workers give the texts of one, hints go to the right one, and both close
   const folder = await ensureTinyModel(openDataFolder());
   const texts: number[][][] = [];
   for (const WORKERS of ["1", "2"]) {
-    const verifier = await startVerifier(folder, { WORKERS, SLOTS: "2" });
+    const verifier = await startVerifier(folder, { WORKERS, SLOTS: "2" }, 5);
     const client = await LinkClient.connect(verifier);
     const run = (n: number) => client.complete({ prompt: prompt(n) }, texts[0] && honest(24, texts[0][n]!));
     const done = await Promise.all([0, 1, 2, 3, 4, 5].map(run));

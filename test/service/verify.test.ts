@@ -8,11 +8,14 @@ import { type Ask, LinkClient } from "../support/link-client.ts";
 import { GREEDY } from "../support/sequences.ts";
 import { startVerifier, type VerifierProcess } from "../support/verifier-process.ts";
 
+/** Time enough for a hint or a cancel to arrive. */
+const STEP_MS = 3;
+
 let verifier: VerifierProcess;
 let client: LinkClient;
 
 beforeAll(async () => {
-  verifier = await startVerifier(await ensureTinyModel(openDataFolder()), { SLOTS: "4", LEASE_MS: "3000" });
+  verifier = await startVerifier(await ensureTinyModel(openDataFolder()), { SLOTS: "4" }, STEP_MS);
   client = await LinkClient.connect(verifier);
 });
 afterAll(async () => {
@@ -26,8 +29,9 @@ const sampled = (n: number): Ask => ({
   prompt: prompt(n),
   sampling: { ...GREEDY, temperature: 0.8, seed: String(n * 7 + 1) },
 });
-const metric = async (name: string): Promise<number> => {
-  const text = await (await fetch(`http://127.0.0.1:${verifier.port}/metrics`)).text();
+const PATIENT = { timeout: 30_000 };
+const metric = async (name: string, of = verifier): Promise<number> => {
+  const text = await (await fetch(`http://127.0.0.1:${of.port}/metrics`)).text();
   return Number(new RegExp(`^outrider_verify_${name} (\\S+)$`, "m").exec(text)?.[1]);
 };
 
@@ -109,15 +113,10 @@ describe("the text is the target's own", () => {
     const ask = sampled(21);
     const { ids } = await client.complete(ask);
     const at = ids.findIndex((id, i) => i > 12 && !ids.slice(0, i).includes(id));
-    let blocks = 0;
-    // When a block forms depends on when hints arrive and what rows cost just now; the text must not.
-    for (let tries = 0; tries < 10 && blocks === 0; tries++) {
-      const cut = await client.complete({ ...ask, stop_ids: [ids[at]!] }, honest(24, ids));
-      expect(cut.ids).toEqual(ids.slice(0, at + 1));
-      expect(cut.end).toMatchObject({ type: "done", reason: "stop" });
-      blocks += cut.frames.filter((f) => f.type === "tokens" && f.accepted > 1).length;
-    }
-    expect(blocks).toBeGreaterThan(0);
+    const cut = await client.complete({ ...ask, stop_ids: [ids[at]!] }, honest(24, ids));
+    expect(cut.ids).toEqual(ids.slice(0, at + 1));
+    expect(cut.end).toMatchObject({ type: "done", reason: "stop" });
+    expect(cut.frames.some((frame) => frame.type === "tokens" && frame.accepted > 1)).toBe(true);
   });
 });
 
@@ -138,17 +137,17 @@ describe("ends", () => {
     other.socket.terminate();
     const { end } = await client.complete({ prompt: prompt(2), max_tokens: 4 });
     expect(end).toMatchObject({ type: "done", reason: "length" });
-    expect(await metric("sequences_active")).toBeLessThanOrEqual(1);
+    await expect.poll(() => metric("sequences_active"), PATIENT).toBe(0);
   });
 
   it("a socket that falls silent loses its lease", async () => {
-    const other = await LinkClient.connect(verifier);
-    other.socket.pause();
-    const closed = new Promise((resolve) => other.socket.once("close", resolve));
-    await new Promise((resolve) => setTimeout(resolve, 5000));
-    expect(await metric("sockets")).toBe(1);
-    other.socket.resume();
-    await closed;
+    const own = await startVerifier(await ensureTinyModel(openDataFolder()), { LEASE_MS: "1000" });
+    const silent = await LinkClient.connect(own);
+    silent.socket.pause();
+    await expect.poll(() => metric("sockets", own), PATIENT).toBe(1);
+    await expect.poll(() => metric("sockets", own), PATIENT).toBe(0);
+    silent.socket.terminate();
+    expect(await own.stop()).toBe(0);
   });
 });
 

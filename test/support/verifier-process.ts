@@ -1,5 +1,7 @@
 /** The real verification service as a process of its own, for tests. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { NODE, ROOT } from "../../infra/start/paths.ts";
@@ -17,11 +19,18 @@ export type VerifierProcess = {
   child: ChildProcess;
 };
 
-/** Starts it on a free port and waits until it is ready; rejects with its last words. */
+/**
+ * Starts it on a free port and waits until it is ready; rejects with its last words.
+ *
+ * `stepMs`: every step lasts so long, and further rows cost nothing. Whatever depends on when a hint, a cancel or a
+ * signal arrives needs it: the tiny target alone may be done by then.
+ */
 export async function startVerifier(
   targetFolder: string,
   env: Record<string, string> = {},
+  stepMs?: number,
 ): Promise<VerifierProcess> {
+  const pace = stepMs === undefined ? undefined : writePace(stepMs);
   const child = spawn(NODE, [join(ROOT, "gpu-service/verify/main.ts")], {
     env: {
       ...process.env,
@@ -29,11 +38,13 @@ export async function startVerifier(
       TARGET_DIR: targetFolder,
       FORMAT: "int8",
       LINK_KEYS: JSON.stringify([LINK_KEY]),
+      ...(pace && { PACE_FILE: pace.file }),
       ...env,
     },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  void exited.then(() => pace && rmSync(pace.folder, { recursive: true }));
   const found: Record<string, unknown> = {};
   let last = "";
   const ready = (async () => {
@@ -59,4 +70,12 @@ export async function startVerifier(
       return exited;
     },
   };
+}
+
+function writePace(stepMs: number): { folder: string; file: string } {
+  const folder = mkdtempSync(join(tmpdir(), "outrider-pace-"));
+  const file = join(folder, "pace.json");
+  const points = [1, 100].map((rows) => ({ rows, ms: stepMs }));
+  writeFileSync(file, JSON.stringify({ label: `${stepMs} ms a step`, points }));
+  return { folder, file };
 }

@@ -1,8 +1,8 @@
-/** What one socket may take of a verifier. Real sockets, an engine that only notes what it is told. */
+/** What one socket may take of a verifier, and what is logged of it. Real sockets, an engine that only notes what it is told. */
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import type { EdgeFrame, VerifierFrame } from "../../gpu-service/protocol/frames.ts";
+import type { EdgeFrame, OpenFrame, VerifierFrame } from "../../gpu-service/protocol/frames.ts";
 import { PROTOCOL_VERSION } from "../../gpu-service/protocol/frames.ts";
 import { signToken } from "../../gpu-service/protocol/token.ts";
 import { encodeEdgeFrame, parseVerifierFrame } from "../../gpu-service/protocol/wire.ts";
@@ -21,16 +21,18 @@ const options = { host: "127.0.0.1", port: 0, maxSockets: 2, leaseMs: 1e6, now: 
 const nowSeconds = () => Date.now() / 1000;
 
 let inputs: EngineInput[];
+let log: object[];
 let link: Link;
 let server: LinkServer;
 let port: number;
 
 beforeEach(async () => {
   inputs = [];
+  log = [];
   const engine: Engine = { info, send: (input) => void inputs.push(input), close: async () => {} };
   const gate = { info, keys: [KEY], nonces: new NonceWindow(1000), since: 0, nowSeconds };
   const metrics = new Metrics();
-  link = new Link(engine, gate, metrics, pino({ level: "silent" }));
+  link = new Link(engine, gate, metrics, pino({}, { write: (line: string) => log.push(JSON.parse(line)) }));
   server = new LinkServer(options, metrics, () => undefined);
   port = await server.listen();
   server.serve(link);
@@ -48,13 +50,13 @@ async function connect() {
   return { socket, frames, send: (frame: EdgeFrame) => socket.send(encodeEdgeFrame(frame)) };
 }
 
-async function open(stream: number): Promise<EdgeFrame> {
+async function open(stream: number, more: Partial<OpenFrame> = {}): Promise<EdgeFrame> {
   const iat = Math.floor(nowSeconds());
   const claims = { aud: "m", kid: KEY.id, tenant: "t", nonce: crypto.randomUUID(), iat, exp: iat + 30 };
   return {
     ...{ type: "open", stream, protocol: PROTOCOL_VERSION, target: "m", tokenizer: info.tokenizer },
     ...{ prompt: [1], sampling: GREEDY, max_tokens: 9, stop_ids: [], drafts: true, tenant: "t" },
-    token: await signToken(claims, KEY.secret),
+    ...{ token: await signToken(claims, KEY.secret), ...more },
   };
 }
 const hint = (path: number): EdgeFrame => ({
@@ -167,4 +169,21 @@ it("how long it is at least, where the text ended before `seen` came", async () 
   link.deliver([done(stream)]);
   await expect.poll(() => frames.at(-1)?.type).toBe("done");
   expect(frames.at(-1)).toMatchObject({ timings: { ...timings, trip_over_ms: 12 } });
+});
+
+it("logs the trace that a request is part of, however it ends", async () => {
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const { send, frames } = await connect();
+  send(await open(1, { traceparent }));
+  await expect.poll(started).toHaveLength(1);
+  const { stream } = started()[0]!;
+  const counts = { steps: 1, drafted: {}, accepted: {} };
+  const timings = { queued_ms: 0, prefill_ms: 0, decode_ms: 0 };
+  link.deliver([{ type: "done", stream, reason: "stop", counts, timings }]);
+  send(await open(2, { traceparent, token: "none" }));
+  await expect.poll(() => frames).toHaveLength(2);
+  expect(log).toMatchObject([
+    { msg: "done", traceparent },
+    { msg: "open refused", traceparent },
+  ]);
 });

@@ -1,6 +1,6 @@
 /** A client that goes away during a cold load does not take it along. */
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import worker from "../../edge/worker.ts";
 import { draftObjectKey, sealEnvelope } from "../../gpu-service/protocol/manifest.ts";
 import { ScriptedVerifier } from "../support/scripted-verifier.ts";
@@ -9,6 +9,7 @@ import {
   ADMIN_SECRET,
   call,
   env,
+  eventually,
   migrate,
   newKey,
   publishTarget,
@@ -60,7 +61,7 @@ it("goes on loading for the others when the first client aborts", async () => {
   const first = complete(client.signal);
   const gone = first.response.then((response) => response.text()).catch(() => "aborted");
   const second = complete();
-  await vi.waitFor(() => expect(reads).toBe(1));
+  await eventually(() => expect(reads).toBe(1));
   client.abort();
   open();
   // Returns when what the first request put under waitUntil has ended.

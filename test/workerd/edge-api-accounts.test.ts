@@ -3,7 +3,17 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vite
 import type { Quota } from "../../edge/accounts/quota.ts";
 import { tokenizerConfig, tokenizerJson } from "../support/byte-tokenizer.ts";
 import { ScriptedVerifier } from "../support/scripted-verifier.ts";
-import { ADMIN_SECRET, call, env, migrate, newKey, publishTarget, routeLinksTo, TARGET } from "./support.ts";
+import {
+  ADMIN_SECRET,
+  call,
+  env,
+  eventually,
+  migrate,
+  newKey,
+  publishTarget,
+  routeLinksTo,
+  TARGET,
+} from "./support.ts";
 
 const tokenizer = new Tokenizer(tokenizerJson, tokenizerConfig);
 const PROMPT = tokenizer.encode("the prompt", { add_special_tokens: false }).ids;
@@ -20,7 +30,7 @@ const remaining = async (id: string, quota = QUOTA) =>
   (await env.QUOTAS.getByName(id).reserve(crypto.randomUUID(), 0, quota)).remaining;
 /** Settling follows the answer. */
 const settledAt = (id: string, tokens: number) =>
-  vi.waitFor(async () => expect(await remaining(id)).toBe(tokens));
+  eventually(async () => expect(await remaining(id)).toBe(tokens));
 
 beforeAll(async () => {
   await migrate();
@@ -69,7 +79,7 @@ describe("a key's token quota", () => {
     expect(seconds).toBeGreaterThan(0);
     expect(seconds).toBeLessThanOrEqual(24 * 3600);
     expect(response.headers.get("x-ratelimit-reset-tokens")).toBe(`${seconds}s`);
-    await vi.waitFor(() => expect(verifier.running).toBe(0));
+    await eventually(() => expect(verifier.running).toBe(0));
     expect(await remaining(id, { tokens: 60, period: "day" })).toBe(60);
     expect((await complete(key)).status).toBe(200);
   });
@@ -90,7 +100,7 @@ describe("a key's token quota", () => {
     const reader = response.body!.getReader();
     for (let n = 0; n < 5; n++) await reader.read();
     await reader.cancel();
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const used = 1000 - (await remaining(id));
       expect(used).toBeGreaterThanOrEqual(PROMPT.length + 4);
       expect(used).toBeLessThan(PROMPT.length + 40);
@@ -112,7 +122,7 @@ describe("a key's token quota", () => {
     expect(response.status).toBe(503);
     expect(await response.json()).toMatchObject({ error: { code: "quota_unavailable" } });
     spy.mockRestore();
-    await vi.waitFor(() => expect(verifier.running).toBe(0));
+    await eventually(() => expect(verifier.running).toBe(0));
   });
 
   it("is nobody's business where a key has none", async () => {

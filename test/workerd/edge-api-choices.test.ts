@@ -2,7 +2,7 @@ import { Tokenizer } from "@huggingface/tokenizers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { END_ID, tokenizerConfig, tokenizerJson } from "../support/byte-tokenizer.ts";
 import { ScriptedVerifier } from "../support/scripted-verifier.ts";
-import { call, events, migrate, newKey, publishTarget, routeLinksTo, TARGET } from "./support.ts";
+import { call, events, eventually, migrate, newKey, publishTarget, routeLinksTo, TARGET } from "./support.ts";
 
 const tokenizer = new Tokenizer(tokenizerJson, tokenizerConfig);
 const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
@@ -102,7 +102,7 @@ describe("several prompts", () => {
     verifier.script.next = (text) => (text[0] === byte("b") ? 1e9 : next(text));
     const data = await events(await completion({ prompt: ["a1", "b2", "c3"], stream: true }));
     expect(JSON.parse(data.at(-1)!)).toMatchObject({ error: { code: "verifier_unreachable" } });
-    await vi.waitFor(() => expect(verifier.running).toBe(0));
+    await eventually(() => expect(verifier.running).toBe(0));
     verifier.bad.length = 0;
   });
 
@@ -112,7 +112,7 @@ describe("several prompts", () => {
     const reader = response.body!.getReader();
     for (let n = 0; n < 8; n++) await reader.read();
     await reader.cancel();
-    await vi.waitFor(() => expect(verifier.closed).toBe(4));
+    await eventually(() => expect(verifier.closed).toBe(4));
     expect(verifier.opens).toHaveLength(4);
   });
 });

@@ -6,6 +6,7 @@ import { ScriptedVerifier } from "../support/scripted-verifier.ts";
 import {
   call,
   events,
+  eventually,
   LINK_SECRET,
   migrate,
   newKey,
@@ -91,6 +92,18 @@ describe("a completion", () => {
     expect((await verifyToken(open!.token, keys, expected, Date.now() / 1000)).ok).toBe(true);
   });
 
+  it("passes the trace on that it is part of, unless it is none", async () => {
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    await completion({}, { traceparent });
+    for (const none of ["", traceparent.replace("b7ad6b7169203331", "0".repeat(16)), `${traceparent}0`]) {
+      await completion({}, { traceparent: none });
+    }
+    expect(verifier.opens.map((open) => open.traceparent)).toEqual([
+      traceparent,
+      ...Array(3).fill(undefined),
+    ]);
+  });
+
   it("takes a seed of 64 bits, and the one that it reported back", async () => {
     const seedOf = async (seed: unknown) => {
       const response = await completion({ seed }, { "x-outrider-details": "1" });
@@ -115,7 +128,7 @@ describe("a completion", () => {
     expect((body as { usage: { completion_tokens: number } }).usage.completion_tokens).toBe(
       encode(ANSWER.slice(0, ANSWER.indexOf("the end") + "the end".length)).length,
     );
-    await vi.waitFor(() => expect(verifier.cancels).toBeGreaterThan(0));
+    await eventually(() => expect(verifier.cancels).toBeGreaterThan(0));
   });
 
   it("ends at the cap, inside a block as well", async () => {
@@ -204,16 +217,16 @@ describe("a streamed completion", () => {
     const reader = response.body!.getReader();
     await reader.read();
     await reader.cancel();
-    await vi.waitFor(() => expect(verifier.cancels).toBe(1));
-    await vi.waitFor(() => expect(verifier.closed).toBe(1));
+    await eventually(() => expect(verifier.cancels).toBe(1));
+    await eventually(() => expect(verifier.closed).toBe(1));
   });
 
   it("cancels the verifier when the client of a whole answer goes away", async () => {
     verifier.script = { next: () => encode("a")[0]!, stepMs: 5 };
     const response = await completion({ max_tokens: 400 });
     await response.body!.cancel();
-    await vi.waitFor(() => expect(verifier.cancels).toBe(1));
-    await vi.waitFor(() => expect(verifier.closed).toBe(1));
+    await eventually(() => expect(verifier.cancels).toBe(1));
+    await eventually(() => expect(verifier.closed).toBe(1));
   });
 
   it("breaks a whole answer off when it fails in its middle", async () => {

@@ -2,7 +2,7 @@ import { Tokenizer } from "@huggingface/tokenizers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { END_ID, tokenizerConfig, tokenizerJson } from "../support/byte-tokenizer.ts";
 import { ScriptedVerifier } from "../support/scripted-verifier.ts";
-import { call, events, migrate, newKey, publishTarget, routeLinksTo, TARGET } from "./support.ts";
+import { call, events, eventually, migrate, newKey, publishTarget, routeLinksTo, TARGET } from "./support.ts";
 
 const tokenizer = new Tokenizer(tokenizerJson, tokenizerConfig);
 const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
@@ -77,7 +77,7 @@ describe("what was confirmed", () => {
     let heard = "";
     while (heard.split("data: ").length <= 12) heard += await readText(reader);
     await reader.cancel();
-    await vi.waitFor(() => expect(verifier.cancels).toBeGreaterThan(0));
+    await eventually(() => expect(verifier.cancels).toBeGreaterThan(0));
     expect((await answer()).outrider.accepted.memory).toBeGreaterThan(4);
   });
 });

@@ -7,6 +7,7 @@ import { nextByte, nextId, putRelease, type ReleaseChanges } from "./releases.ts
 import {
   ADMIN_SECRET,
   call,
+  eventually,
   migrate,
   newKey,
   publishTarget,
@@ -75,11 +76,11 @@ async function complete(): Promise<{ outrider: Details; ids: number[] }> {
 
 /** Completes until the isolate has looked at the channel and come to this conclusion. */
 const until = (wanted: Partial<Details> | object) =>
-  vi.waitFor(async () => {
+  eventually(async () => {
     const { outrider } = await complete();
     expect(outrider).toMatchObject(wanted);
     return outrider;
-  }, 10_000);
+  });
 
 it("goes on without a release", async () => {
   const { release, note, accepted } = await until({ note: expect.stringContaining("names no release") });
@@ -116,10 +117,10 @@ for (const [index, [name, changes, reason]] of BROKEN.entries()) {
   it(`keeps the release before ${name}`, async () => {
     const errors = vi.spyOn(console, "warn").mockImplementation(() => undefined);
     await publish(`broken-${index}`, changes);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect((await complete()).outrider.release).toBe("oracle-2");
       expect(errors.mock.calls.flat().join("\n")).toMatch(reason);
-    }, 10_000);
+    });
   });
 }
 

@@ -69,7 +69,9 @@ test("a prefill in blocks is faster than drafting token by token", async () => {
   const engine = await engineOf(relaxed, randomImage({ shape, type: "int8" }));
   const prompt = Array.from({ length: 64 }, (_, i) => (i * 31) % shape.vocab);
   const best = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY] as [number, number];
-  for (let round = 0; round < 8; round++) {
+  // 1.8 and more where nothing else runs; what else the machine does only adds to a round, so that some show it.
+  const isFaster = () => best[1] / best[0] > 1.2;
+  for (let round = 0; round < 8 || (round < 100 && !isFaster()); round++) {
     for (const piece of [64, 1]) {
       const start = performance.now();
       const sequence = engine.open();
@@ -83,8 +85,7 @@ test("a prefill in blocks is faster than drafting token by token", async () => {
       best[index] = Math.min(best[index], performance.now() - start);
     }
   }
-  // 1.8 and more where nothing else runs.
-  expect(best[1] / best[0]).toBeGreaterThan(1.2);
+  expect(isFaster()).toBe(true);
 });
 
 test("work leaves the event loop to others between slices", async () => {

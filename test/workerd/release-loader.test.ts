@@ -9,7 +9,7 @@ import { draftObjectKey, sealEnvelope, sha256Hex } from "../../gpu-service/proto
 import { targetManifest, tokenizerJson, VOCABULARY } from "../support/byte-tokenizer.ts";
 import { oracleDraft } from "../support/oracle-draft.ts";
 import { nextId, putRelease, type ReleaseChanges } from "./releases.ts";
-import { env, TARGET, testKeys, toBytes } from "./support.ts";
+import { env, eventually, TARGET, testKeys, toBytes } from "./support.ts";
 
 let now = Date.now();
 beforeEach(() => {
@@ -143,7 +143,7 @@ for (const [where, room] of [
     await look(loader, (await sourceOf("old")).source);
     const { engine } = loader.release!;
     const requests = busyRequests(loader);
-    await vi.waitFor(() => expect(requests.taken()).toBeGreaterThan(0));
+    await eventually(() => expect(requests.taken()).toBeGreaterThan(0));
     await look(loader, (await sourceOf("new")).source);
     expect(loader.state).toEqual({ release: "new", note: null });
     expect(loader.release!.engine.memory).toBe(engine.memory);
@@ -151,9 +151,9 @@ for (const [where, room] of [
     // Requests of the old release draft on where it is still there; its memory is free once they end.
     expect(engine.closed).toBe(limit !== 64e6);
     requests.taken();
-    if (!engine.closed) await vi.waitFor(() => expect(requests.taken()).toBeGreaterThan(0));
+    if (!engine.closed) await eventually(() => expect(requests.taken()).toBeGreaterThan(0));
     const later = busyRequests(loader);
-    await vi.waitFor(() => expect(later.taken()).toBeGreaterThan(0));
+    await eventually(() => expect(later.taken()).toBeGreaterThan(0));
     expect(engine.closed).toBe(limit !== 64e6);
     requests.stop();
     expect(engine.closed).toBe(true);
@@ -168,7 +168,7 @@ it("takes the memory of a release before the present one first, though its reque
   const requests: ReturnType<typeof busyRequests>[] = [];
   const drafting = async () => {
     requests.at(-1)?.taken();
-    await vi.waitFor(() => expect(requests.at(-1)?.taken()).not.toBe(0));
+    await eventually(() => expect(requests.at(-1)?.taken()).not.toBe(0));
   };
   for (const id of ["first", "second", "third"]) {
     await look(loader, (await sourceOf(id)).source);
@@ -190,14 +190,14 @@ it("loads the old release again where the new one, in its place, turns out not t
   const loader = new ReleaseLoader(kernel, await roomForOne());
   await look(loader, (await sourceOf("good")).source);
   const requests = busyRequests(loader);
-  await vi.waitFor(() => expect(requests.taken()).toBeGreaterThan(0));
+  await eventually(() => expect(requests.taken()).toBeGreaterThan(0));
   const wrong = image.slice();
   wrong[wrong.length - 100]! ^= 1;
   await look(loader, (await sourceOf("bad", { image: wrong })).source);
   expect(warnings.mock.calls.flat().join()).toMatch(/bad\/model\.draft: sha256/);
   expect(loader.state).toEqual({ release: "good", note: null });
   const later = busyRequests(loader);
-  await vi.waitFor(() => expect(later.taken()).toBeGreaterThan(0));
+  await eventually(() => expect(later.taken()).toBeGreaterThan(0));
   requests.stop();
   later.stop();
   expect(errors).not.toHaveBeenCalled();

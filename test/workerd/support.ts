@@ -101,6 +101,9 @@ export async function newKey(name = "test", terms: object = {}): Promise<{ id: s
   return response.json();
 }
 
+/** Waits until `check` passes: long enough for a machine that is busy with other things. */
+export const eventually = <T>(check: () => T | Promise<T>): Promise<T> => vi.waitFor(check, 20_000);
+
 /** The data of every server-sent event, `[DONE]` included. */
 export async function events(response: Response): Promise<string[]> {
   return (await response.text())

@@ -16,6 +16,8 @@ type Route = {
   /** When `opened` was sent, and how long the edge's answer to it took. Milliseconds. */
   openedAt?: number;
   tripMs?: number;
+  /** What its log lines carry: the trace that the request is part of. */
+  trace: { traceparent?: string };
 };
 
 const SHUTTING_DOWN: Refusal = {
@@ -123,10 +125,11 @@ export class Link {
   }
 
   async #open(connection: Connection, open: OpenFrame): Promise<void> {
-    const { stream } = open;
+    const { stream, traceparent } = open;
+    const trace = traceparent === undefined ? {} : { traceparent };
     const refuse = (refusal: Refusal, onStream = stream) => {
       this.#metrics.refused.inc({ code: refusal.code });
-      this.#log.info({ code: refusal.code, reason: refusal.message }, "open refused");
+      this.#log.info({ code: refusal.code, reason: refusal.message, ...trace }, "open refused");
       connection.refuse(onStream, refusal);
     };
     if (connection.streams.has(stream)) {
@@ -145,7 +148,7 @@ export class Link {
     const key = this.#nextKey++;
     connection.proven = true;
     connection.streams.set(stream, key);
-    this.#routes.set(key, { connection, stream });
+    this.#routes.set(key, { connection, stream, trace });
     this.#engine.send({ ...admitted.start, stream: key });
   }
 
@@ -153,13 +156,17 @@ export class Link {
     if (route.openedAt !== undefined) route.tripMs ??= route.connection.now() - route.openedAt;
   }
 
-  #end(frame: Extract<VerifierFrame, { type: "done" | "error" }>, { connection, stream }: Route): void {
+  #end(
+    frame: Extract<VerifierFrame, { type: "done" | "error" }>,
+    { connection, stream, trace }: Route,
+  ): void {
     this.#routes.delete(frame.stream);
     connection.streams.delete(stream);
     const outcome = frame.type === "done" ? frame.reason : frame.code;
     this.#metrics.sequences.inc({ outcome });
-    if (frame.type === "done") this.#log.info({ outcome, ...frame.counts, ...frame.timings }, "done");
-    else this.#log.info({ code: frame.code, reason: frame.message }, "refused");
+    if (frame.type === "done")
+      this.#log.info({ outcome, ...trace, ...frame.counts, ...frame.timings }, "done");
+    else this.#log.info({ code: frame.code, reason: frame.message, ...trace }, "refused");
     if (this.#routes.size === 0) this.#onEmpty();
   }
 }

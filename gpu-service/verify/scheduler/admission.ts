@@ -1,13 +1,11 @@
 /** Which sequences an engine takes: everything about a `start` that can be wrong, by name. */
 import type { ErrorFrame, HintFrame } from "../../protocol/frames.ts";
-import { MAX_FRAME_BYTES } from "../../protocol/frames.ts";
+import { scoresFit } from "../../protocol/frames.ts";
 import type { StartFrame } from "../engines/engine.ts";
 
 export type Refusal = Pick<ErrorFrame, "code" | "message" | "retryable">;
 type Limits = { vocabSize: number; context: number; numerics: string };
 
-/** Bytes of one likely token in a scored prompt's frame: [id, logprob]. */
-const LOGPROB_BYTES = 22;
 const MAX_SEED = (1n << 64n) - 1n;
 
 const refusal = (code: ErrorFrame["code"], message: string): Refusal => ({
@@ -44,10 +42,7 @@ export function refuseStart(start: StartFrame, limits: Limits): Refusal | undefi
     );
   if (BigInt(sampling.seed) > MAX_SEED)
     return refusal("invalid_request", "sampling.seed: does not fit 64 bits");
-  if (
-    prompt_logprobs !== undefined &&
-    prompt.length * (prompt_logprobs + 2) * LOGPROB_BYTES > MAX_FRAME_BYTES
-  )
+  if (prompt_logprobs !== undefined && !scoresFit(prompt.length, prompt_logprobs))
     return refusal(
       "invalid_request",
       `prompt_logprobs: ${prompt.length} ids with ${prompt_logprobs} each do not fit in one frame`,

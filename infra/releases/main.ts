@@ -1,5 +1,5 @@
 /**
- * `npm run releases` and `npm run keys`: the operator's commands, with this installation's settings where the
+ * `npm run releases`, `npm run keys` and `npm run retraining`: the operator's commands, with this installation's settings where the
  * environment names none.
  */
 import { readWranglerToml } from "../start/edge.ts";
@@ -11,6 +11,7 @@ import { publishingVariables } from "../start/services.ts";
 const COMMANDS: Record<string, () => Promise<unknown>> = {
   releases: () => import("../../gpu-service/training/releases-cli.ts"),
   keys: () => import("./keys-cli.ts"),
+  retraining: () => import("./retraining-cli.ts"),
 };
 
 const [name = ""] = process.argv.splice(2, 1);

@@ -1,6 +1,7 @@
 /** The training service's configuration: read once from the environment, every bad key named at once. */
 import { delimiter } from "node:path";
 import { z } from "zod";
+import { gatesEnvironmentSchema } from "../protocol/gates.ts";
 
 const MIN_TOKEN_BYTES = 32;
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
@@ -16,6 +17,13 @@ const channelKeys = { EDGE_URL: z.url(), ADMIN_SECRET: z.string().min(16) };
 /** What publishing needs; also the whole configuration of the release commands. */
 export const publishingSchema = z.object({ ...bucketKeys, ...channelKeys, KEYS_DIR: z.string().min(1) });
 export type PublishingConfig = z.infer<typeof publishingSchema>;
+
+/** What a job's release must pass before it is published. */
+const gatesSchema = gatesEnvironmentSchema.extend({
+  /** The program that judges a candidate. */
+  GATES_PROGRAM: z.string().min(1),
+});
+export type GatesConfig = z.infer<typeof gatesSchema>;
 
 const serviceSchema = z.object({
   TRAINING_HOST: z.string().default("127.0.0.1"),
@@ -40,7 +48,10 @@ const serviceSchema = z.object({
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
 });
 
-export type TrainingConfig = z.infer<typeof serviceSchema> & { publishing: PublishingConfig | null };
+/** Publishing and its gates are configured together, or neither. */
+export type TrainingConfig = z.infer<typeof serviceSchema> & {
+  publishing: (PublishingConfig & GatesConfig) | null;
+};
 export type Parsed<T> = { ok: true; value: T } | { ok: false; message: string };
 
 type Env = Record<string, string | undefined>;
@@ -51,7 +62,7 @@ export function parseTrainingConfig(env: Env): Parsed<TrainingConfig> {
   const wantsPublishing = Object.keys({ ...bucketKeys, ...channelKeys }).some(
     (key) => given[key] !== undefined,
   );
-  const publishing = wantsPublishing ? publishingSchema.safeParse(given) : null;
+  const publishing = wantsPublishing ? publishingSchema.extend(gatesSchema.shape).safeParse(given) : null;
   const problems = [...issuesOf(service), ...issuesOf(publishing)];
   if (service.success) problems.push(...tokenProblems(service.data));
   if (problems.length || !service.success) return refuse("training service", problems);

@@ -4,18 +4,23 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { serve } from "@hono/node-server";
 import pino from "pino";
+import type { Gate } from "../protocol/jobs.ts";
 import { trainingApi } from "./api/app.ts";
 import { trainingMetrics } from "./api/metrics.ts";
-import { parseTrainingConfig, type TrainingConfig } from "./config.ts";
+import { type PublishingConfig, parseTrainingConfig, type TrainingConfig } from "./config.ts";
+import { Outbox } from "./events/outbox.ts";
+import { EventSender } from "./events/sender.ts";
+import { askGates } from "./gates/gates.ts";
 import { JobFolders } from "./jobs/folders.ts";
 import type { StoredJob } from "./jobs/job-row.ts";
 import { Recipes } from "./jobs/recipes.ts";
 import { JobRunner } from "./jobs/runner.ts";
 import { JobStore } from "./jobs/store.ts";
+import type { TrainingTask } from "./launchers/launcher.ts";
 import { type LocalLauncherOptions, localLauncher } from "./launchers/local.ts";
 import { isRunning, processIdentity } from "./launchers/process.ts";
 import { ensurePythonEnv } from "./launchers/python-env.ts";
-import { openPublisher } from "./publish/publisher.ts";
+import { openPublisher, type Publisher } from "./publish/publisher.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const parsed = parseTrainingConfig(process.env);
@@ -25,19 +30,24 @@ if (!parsed.ok) {
 }
 const config = parsed.value;
 const log = pino({ name: "training", level: config.LOG_LEVEL });
-const store = new JobStore(join(config.TRAINING_DATA, "jobs.sqlite"));
+const storePath = join(config.TRAINING_DATA, "jobs.sqlite");
+const store = new JobStore(storePath);
 const folders = new JobFolders(join(config.TRAINING_DATA, "jobs"));
 const recipes = new Recipes(config.TRAINING_RECIPES ?? join(here, "recipes"), config.TRAINING_CORPORA);
+const trainer = launcherOptions(config);
 const runner = new JobRunner({
   store,
   folders,
   recipes,
-  launcher: localLauncher(launcherOptions(config)),
+  launcher: localLauncher(trainer),
+  judge: (job, task, signal) =>
+    judge(config, trainer, task, { log: (line) => folders.say(job.id, line), signal }),
   publish: (job, folder, signal) => publish(config, job, folder, signal),
   owner: processIdentity(process.pid) ?? `${process.pid}@unknown`,
   isRunning,
   log,
 });
+const sender = eventSender(config);
 const app = trainingApi({
   store,
   recipes,
@@ -54,6 +64,7 @@ const server = serve(
   ({ port }) => {
     log.info({ host: config.TRAINING_HOST, port, recipes: recipes.names }, "listening");
     runner.start();
+    sender?.start();
   },
 );
 server.on("error", (error) => {
@@ -73,6 +84,7 @@ async function stop(signal: string): Promise<void> {
   log.info({ signal }, "stopping");
   server.close();
   await runner.close();
+  await sender?.close();
   store.close();
   // Followers of a job's events would hold the server open.
   process.exit(0);
@@ -90,18 +102,53 @@ function launcherOptions(from: TrainingConfig): LocalLauncherOptions {
   return { project, modelsRoot: from.MODELS_ROOT, environment: (shell) => ensurePythonEnv(wish, shell) };
 }
 
-/** Keys are read anew each time: they may have been rotated since the last job. */
+/** None without a worker, or without a token to sign with. */
+function eventSender({ publishing, TRAINING_TOKEN: token }: TrainingConfig): EventSender | undefined {
+  if (!publishing || token === undefined) return undefined;
+  const outbox = new Outbox(storePath);
+  return new EventSender({ outbox, edgeUrl: publishing.EDGE_URL, token, fetch, now: Date.now, log });
+}
+
+function judge(
+  { publishing }: TrainingConfig,
+  { project, modelsRoot, environment }: LocalLauncherOptions,
+  task: TrainingTask,
+  tell: { log(line: string): void; signal: AbortSignal },
+): Promise<Gate[]> {
+  if (!publishing) throw new Error("this service is not configured to publish");
+  const { GATES_PROGRAM: program, VERIFIER_URL, LINK_KEY_ID, LINK_SECRET } = publishing;
+  return askGates(
+    {
+      program,
+      environment: { VERIFIER_URL, LINK_KEY_ID, LINK_SECRET },
+      trainer: { project, modelsRoot, python: () => environment({ ...tell, step: () => {} }) },
+      fetchCurrent: (target, folder) =>
+        withPublisher(publishing, (publisher) => publisher.fetchCurrent(target, folder)),
+    },
+    task,
+    tell,
+  );
+}
+
 async function publish(
-  from: TrainingConfig,
+  { publishing }: TrainingConfig,
   { release, publish: wish }: StoredJob,
   folder: string,
   signal: AbortSignal,
 ): Promise<void> {
   if (wish === "no") return;
-  if (!from.publishing) throw new Error(`release ${release}: this service is not configured to publish`);
-  const publisher = await openPublisher(from.publishing);
+  if (!publishing) throw new Error(`release ${release}: this service is not configured to publish`);
+  await withPublisher(publishing, (publisher) => publisher.publishJob(folder, release, wish, signal));
+}
+
+/** Keys are read anew each time: they may have been rotated since the last job. */
+async function withPublisher<T>(
+  config: PublishingConfig,
+  use: (publisher: Publisher) => Promise<T>,
+): Promise<T> {
+  const publisher = await openPublisher(config);
   try {
-    await publisher.publishJob(folder, release, wish, signal);
+    return await use(publisher);
   } finally {
     publisher.close();
   }

@@ -38,6 +38,10 @@ export const trainingCommand = (
     // What ships in the repository as a checkpoint is found there.
     MODELS_ROOT: [data.models, join(ROOT, "infra/models")].join(delimiter),
     ...publishing,
+    GATES_PROGRAM: join(ROOT, "infra/gates/main.ts"),
+    VERIFIER_URL: `ws://127.0.0.1:${ports.verifier}`,
+    LINK_KEY_ID: secrets.link.id,
+    LINK_SECRET: secrets.link.secret,
   },
 });
 

@@ -1,6 +1,6 @@
 """The dials of every stage, for the training service to check recipes by.
 
-    python test/training/stage_dials.py > gpu-service/training/jobs/stage-dials.json
+With the trainer's folder on PYTHONPATH: `python test/training/stage_dials.py > gpu-service/training/jobs/stage-dials.json`
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KINDS = {int: "int", float: "number", Path: "path"}
 def dial(action: argparse.Action) -> dict[str, Any]:
     kind: dict[str, Any] = {"kind": KINDS.get(action.type, "text")}  # type: ignore[arg-type, call-overload]
     if action.choices is not None:
-        kind["choices"] = list(action.choices)
+        kind["choices"] = ", ".join(action.choices)
     if action.nargs == "+":
         kind["many"] = True
     if action.required:

@@ -10,6 +10,10 @@ const publishing = {
   EDGE_URL: "http://127.0.0.1:1",
   ADMIN_SECRET: "sixteen characters",
   KEYS_DIR: "/keys",
+  GATES_PROGRAM: "/gates.ts",
+  VERIFIER_URL: "ws://127.0.0.1:1",
+  LINK_KEY_ID: "k",
+  LINK_SECRET: "s",
 };
 const messageOf = (env: Record<string, string>): string => {
   const parsed = parseTrainingConfig(env);

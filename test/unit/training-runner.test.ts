@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { GatesError } from "../../gpu-service/training/gates/gates.ts";
 import type { JobRunner } from "../../gpu-service/training/jobs/runner.ts";
 import { isRunning, processIdentity } from "../../gpu-service/training/launchers/process.ts";
 import { jobEntry, openService, untilJob } from "../support/training.ts";
@@ -48,6 +49,56 @@ test("a job that does not ask for it is not published", async () => {
   const { store } = start(folder, { publish: () => Promise.reject(new Error("must not be called")) });
   store.add(jobEntry("job-1", { publish: "no" }));
   expect(await untilJob(store, "job-1")).toMatchObject({ state: "succeeded" });
+});
+
+const gate = (passed: boolean) => ({
+  gate: "golden",
+  passed,
+  message: "logits differ",
+  figures: { error: 1 },
+});
+
+test("a candidate that a gate refuses is not published; the job says why and keeps what was made", async () => {
+  const folder = folderOf({ steps: 1 });
+  const { store } = start(folder, {
+    judge: async () => [gate(true), gate(false)],
+    publish: () => Promise.reject(new Error("must not be called")),
+  });
+  store.add(jobEntry("job-1"));
+  expect(await untilJob(store, "job-1")).toMatchObject({
+    state: "failed",
+    error: "not published: golden: logits differ",
+    gates: [gate(true), gate(false)],
+  });
+  expect(existsSync(join(folder, "jobs/job-1/out/model.draft"))).toBe(true);
+});
+
+test("gates that cannot be asked are asked again, and in the end fail the job", async () => {
+  const { store } = start(folderOf({ steps: 1 }), {
+    judge: () => Promise.reject(new GatesError("no verifier answers")),
+  });
+  store.add(jobEntry("job-1"));
+  expect(await untilJob(store, "job-1")).toMatchObject({
+    state: "failed",
+    error: "no verifier answers (3 times)",
+  });
+});
+
+test("a job that was cut off while it published is not judged again", async () => {
+  const folder = folderOf({ steps: 1 });
+  let judged = 0;
+  const judge = async () => [gate(++judged > 0)];
+  const first = start(folder, {
+    judge,
+    publish: (_job, _out, signal) =>
+      new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("cut off")))),
+  });
+  first.store.add(jobEntry("job-1"));
+  await untilJob(first.store, "job-1", (job) => job.progress?.stage === "publish");
+  await first.runner.close();
+  const second = start(folder, { judge });
+  expect(await untilJob(second.store, "job-1")).toMatchObject({ state: "succeeded", gates: [gate(true)] });
+  expect(judged).toBe(1);
 });
 
 test("a recipe that makes no release runs, but cannot be published", async () => {

@@ -12,7 +12,8 @@ export class RecipeError extends Error {
 
 export type DialKind = {
   kind: string;
-  choices?: readonly string[];
+  /** What it may be, separated by ", ". */
+  choices?: string;
   /** Takes a list, too. */
   many?: boolean;
   required?: boolean;
@@ -60,7 +61,7 @@ function dialProblem(
 }
 
 function valueProblem({ kind, choices }: DialKind, value: string | number): string | null {
-  if (choices) return choices.includes(String(value)) ? null : `is not one of ${choices.join(", ")}`;
+  if (choices) return choices.split(", ").includes(String(value)) ? null : `is not one of ${choices}`;
   if (kind === "int") return Number.isSafeInteger(value) ? null : "is not a whole number";
   if (kind === "number") return typeof value === "number" ? null : "is not a number";
   if (String(value).startsWith("-")) return "begins like a flag";

@@ -1,11 +1,13 @@
 /**
- * Runs queued jobs, one at a time: train, then publish.
+ * Runs queued jobs, one at a time: train, ask the gates, then publish.
  *
  * What is needed to go on after a crash is on disk before it is needed: the owner with the claim, the trainer's
  * process with its start, the release by its manifest. A job that was publishing publishes again: that is idempotent.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { isComplete, type Launcher, SetupError } from "../launchers/launcher.ts";
+import type { Gate } from "../../protocol/jobs.ts";
+import { GatesError, refusal } from "../gates/gates.ts";
+import { isComplete, type Launcher, SetupError, type TrainingTask } from "../launchers/launcher.ts";
 import type { JobFolders } from "./folders.ts";
 import type { StoredJob } from "./job-row.ts";
 import type { Recipes } from "./recipes.ts";
@@ -21,6 +23,8 @@ export type RunnerParts = {
   folders: JobFolders;
   recipes: Recipes;
   launcher: Launcher;
+  /** What the gates say of a finished release. Throws GatesError when they cannot be asked. */
+  judge(job: StoredJob, task: TrainingTask, signal: AbortSignal): Promise<Gate[]>;
   /** Publishes a finished release, as the job wants it. Idempotent. */
   publish(job: StoredJob, folder: string, signal: AbortSignal): Promise<void>;
   /** Identity of this service's process, and whether another's still runs. */
@@ -108,24 +112,36 @@ export class JobRunner {
       if (end.kind === "refused") return { kind: "failed", message: end.message };
       if (end.kind === "lost") return { kind: "again", message: end.message, isFailure: true };
     }
-    if (job.publish !== "no" && !isComplete(task)) {
+    if (job.publish === "no") return { kind: "succeeded" };
+    if (!isComplete(task)) {
       return {
         kind: "failed",
         message: `recipe ${job.recipe} makes no release: post it with "publish": "no"`,
       };
     }
-    if (job.publish !== "no") {
-      this.#parts.store.setProgress(job.id, { stage: "publish", step: 0, steps: 1 });
-      await this.#parts.publish(job, task.out, signal);
-      this.#parts.store.setProgress(job.id, { stage: "publish", step: 1, steps: 1 });
-    }
+    const refused = refusal(await this.#gates(job, task, signal));
+    if (refused !== null) return { kind: "failed", message: refused };
+    const { store } = this.#parts;
+    store.setProgress(job.id, { stage: "publish", step: 0, steps: 1 });
+    await this.#parts.publish(job, task.out, signal);
+    store.setProgress(job.id, { stage: "publish", step: 1, steps: 1 });
     return { kind: "succeeded" };
+  }
+
+  /** Asked once: a job that was cut off while it published publishes what has passed. */
+  async #gates(job: StoredJob, task: TrainingTask, signal: AbortSignal): Promise<Gate[]> {
+    if (job.gates) return job.gates;
+    this.#parts.store.setProgress(job.id, { stage: "gates", step: 0, steps: 1 });
+    const gates = await this.#parts.judge(job, task, signal);
+    this.#parts.store.setGates(job.id, gates);
+    return gates;
   }
 
   #explain(job: StoredJob, error: unknown, stop: AbortController): Ended {
     if (stop.signal.aborted && this.#parts.store.find(job.id)?.cancel_requested) return { kind: "cancelled" };
     if (stop.signal.aborted) return { kind: "again", message: "the service stops", isFailure: false };
     const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof GatesError) return { kind: "again", message, isFailure: true };
     this.#parts.folders.say(job.id, message);
     if (!(error instanceof SetupError)) this.#parts.log.error({ job: job.id, err: error }, "job failed");
     return { kind: "failed", message };

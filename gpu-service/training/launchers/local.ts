@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { withoutSecrets } from "../secrets.ts";
 import {
   isComplete,
   type Launcher,
@@ -63,7 +64,7 @@ function startProcess(
     cwd: options.project,
     detached: true,
     stdio: ["ignore", log, log],
-    env: { ...process.env, MODELS_ROOT: options.modelsRoot, PYTHONUNBUFFERED: "1" },
+    env: { ...withoutSecrets(process.env), MODELS_ROOT: options.modelsRoot, PYTHONUNBUFFERED: "1" },
   });
   closeSync(log);
   const ended = new Promise<TrainerEnd>((resolve) => {

@@ -1,4 +1,6 @@
 /** Everything that changes what the edge serves: used by finished jobs, by the start script and by the release commands. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import {
   type DraftManifest,
   draftManifestSchema,
@@ -68,6 +70,20 @@ export class Publisher {
     const opened = await openEnvelope("manifest", envelope ?? null, this.#keys.trusted, draftManifestSchema);
     if (!opened.ok) throw new PublishError(`${key}: ${opened.message}`);
     return { manifest: opened.value, manifestSha256: await sha256Hex(bytes), keyId: envelope?.key_id ?? "" };
+  }
+
+  /** Puts the image of the target's current release into a folder, checked; null where there is none. */
+  async fetchCurrent(target: string, folder: string): Promise<string | null> {
+    const id = (await this.channels.read(target))?.current.release;
+    if (id === undefined) return null;
+    const { manifest } = await this.show(id);
+    const key = draftObjectKey(id, "model.draft");
+    const bytes = await this.#bucket.read(key);
+    if (!bytes || (await sha256Hex(bytes)) !== manifest.files["model.draft"].sha256) {
+      throw new PublishError(`${key}: ${bytes ? "is not the file that its manifest names" : "is missing"}`);
+    }
+    await writeFile(join(folder, "model.draft"), bytes);
+    return id;
   }
 
   close(): void {

@@ -1,15 +1,21 @@
 """Programs that nobody has read run under limits, and HumanEval counts what passes its own tests."""
 
+import json
 import re
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
+import trainer.humaneval as stage
 from trainer.decontaminate import humaneval
 from trainer.humaneval import body_of, program_of
+from trainer.progress import Progress
 from trainer.sandbox import Limits, run_program
+from trainer.stages import parser_of
 
+TINY = Path(__file__).resolve().parents[2] / "infra/models/tiny/target"
 QUICK = Limits(seconds=1, memory_bytes=256 << 20)
 
 
@@ -73,3 +79,31 @@ def test_the_canonical_answers_pass_and_wrong_ones_do_not() -> None:
         right = run_program(program_of(problem, problem["canonical_solution"]), Limits())
         assert right.passed, (problem["task_id"], right.reason)
         assert not run_program(program_of(problem, "    return None\n"), Limits()).passed
+
+
+def run_stage(out: Path, limit: int) -> dict:
+    words = ["--model", TINY, "--limit", limit, "--new", 16, "--threads", 1, "--seconds", 2, "--out", out]
+    args = parser_of("humaneval").parse_args([str(word) for word in words])
+    stage.main(args, Progress("humaneval", silent=True))
+    return json.loads((out / "humaneval.json").read_text())
+
+
+def test_the_stage_judges_what_a_model_writes(tmp_path: Path) -> None:
+    """The tiny target solves nothing; that it wrote, and why each answer failed, is told."""
+    result = run_stage(tmp_path, 2)
+    assert (result["pass_at_1"], result["passed"], result["problems"]) == (0, 0, 2)
+    assert list(result["by_problem"]) == ["HumanEval/0", "HumanEval/82"]
+    assert all(one["reason"] != "passed" for one in result["by_problem"].values())
+    assert any(one["completion"] for one in result["by_problem"].values())
+
+
+def test_the_stage_counts_what_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {problem["prompt"]: problem["canonical_solution"] for problem in humaneval()}
+
+    def every_other(model: object, vocabulary: object, prompts: list[str], *_: object) -> list[str]:
+        return [answers[prompt] if n % 2 else "    return None\n" for n, prompt in enumerate(prompts)]
+
+    monkeypatch.setattr(stage, "complete", every_other)
+    result = run_stage(tmp_path, 4)
+    assert (result["pass_at_1"], result["passed"]) == (0.5, 2)
+    assert [one["passed"] for one in result["by_problem"].values()] == [False, True, False, True]

@@ -10,12 +10,13 @@ import pytest
 import torch
 from test_trainer_llama import SMALL
 
+from trainer.budget import Machines, plan_of
 from trainer.cost import activation_bytes_per_token, flops_per_token, memory, parameters
 from trainer.hardware import KNOWN, listed_in
 from trainer.llama import Llama, LlamaConfig
 from trainer.objective import NextToken
 from trainer.places import planned_places
-from trainer.plan import Machines, plan_of, works_of
+from trainer.plan import works_of
 from trainer.recipe import read_recipe
 from trainer.stages import parser_of
 

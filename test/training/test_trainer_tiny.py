@@ -14,10 +14,10 @@ import torch
 
 from trainer.acceptance import measure
 from trainer.checkpoint import read_model
-from trainer.generate import Job, write
 from trainer.image import read_image
 from trainer.prompts import held_prompts
 from trainer.vocabulary import Vocabulary
+from trainer.writing import Job, write
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "gpu-service/training/trainer"

@@ -21,7 +21,8 @@ from trainer.folders import write_text
 from trainer.licences import allowed, expand
 from trainer.near_duplicates import NearDuplicates
 from trainer.progress import Progress
-from trainer.sources import Document, Source, parse_source
+from trainer.source_readers import Document
+from trainer.sources import Source, parse_source
 
 MANIFEST_FILE = "manifest.json"
 

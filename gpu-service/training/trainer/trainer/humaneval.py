@@ -18,11 +18,11 @@ from trainer.decontaminate import humaneval
 from trainer.device import add_device, device_of, writing_type
 from trainer.errors import TrainerError
 from trainer.folders import write_text
-from trainer.generate import Job, write
 from trainer.llama import Llama
 from trainer.progress import Progress
 from trainer.sandbox import Limits, run_program
 from trainer.vocabulary import Vocabulary
+from trainer.writing import Job, write
 
 RESULT_FILE = "humaneval.json"
 STOPS = ("\nclass ", "\ndef ", "\n#", "\nif ", "\nprint", "\n@", "\nfor ", "\nassert ", "\n```")

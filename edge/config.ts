@@ -1,13 +1,14 @@
 /** The worker's configuration: read once from its bindings, every bad key named at once. */
 import { z } from "zod";
 import { trustedKeySchema } from "../gpu-service/protocol/manifest.ts";
-import type { Statistics } from "../gpu-service/protocol/statistics.ts";
 import { fromBase64Url } from "../gpu-service/protocol/token.ts";
 import type { QuotaLedger } from "./accounts/quota.ts";
 import type { LinkObjects } from "./link/shared-link.ts";
 import type { ChannelStub } from "./releases/channel-client.ts";
 import type { Instances } from "./retraining/schedule.ts";
 import { settingsSchema } from "./retraining/settings.ts";
+import type { StatisticsHandle } from "./statistics/routes.ts";
+import type { TrafficQueue } from "./traffic/capture.ts";
 
 /** What the runtime hands the worker. Text variables are checked by `readConfig`. */
 export type Env = {
@@ -16,7 +17,8 @@ export type Env = {
   CHANNELS: { getByName(target: string): ChannelStub };
   LINKS: LinkObjects;
   QUOTAS: { getByName(key: string): QuotaLedger };
-  STATISTICS: { getByName(target: string): { read(since: string): Promise<Statistics> } };
+  STATISTICS: { getByName(target: string): StatisticsHandle };
+  TRAFFIC: TrafficQueue;
   RETRAINING_CHAINS: Instances;
   /** Absent: requests are not counted. */
   REQUESTS?: RateLimit;
@@ -96,6 +98,10 @@ const configSchema = z
     RETRAIN_RECIPE: z.string().min(1).optional(),
     /** Dials of the chain that retrains; `edge/retraining/settings.ts` has them. */
     RETRAINING: json.pipe(settingsSchema).prefault("{}"),
+    /** Captured traffic that is older is deleted. */
+    TRAFFIC_RETENTION_DAYS: z.coerce.number().int().min(1).default(30),
+    /** Bytes, compressed, of one day's captured traffic at most. */
+    TRAFFIC_DAY_BYTES: z.coerce.number().int().min(0).default(1e9),
     /** Tests only: lets a request ask for random or adversarial hints. */
     TEST_HINTS: flag,
     /** "1": plain ws to verifiers beyond loopback too, on a network that nobody else listens to. */
@@ -118,6 +124,7 @@ const configSchema = z
     corsOrigins: env.CORS_ORIGINS ?? [],
     training: { url: env.TRAINING_URL, token: env.TRAINING_TOKEN, recipe: env.RETRAIN_RECIPE },
     retraining: env.RETRAINING,
+    traffic: { retentionDays: env.TRAFFIC_RETENTION_DAYS, dayBytes: env.TRAFFIC_DAY_BYTES },
     testHints: env.TEST_HINTS,
   }));
 export type Config = Readonly<z.infer<typeof configSchema>>;

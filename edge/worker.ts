@@ -9,19 +9,25 @@ import { startDrafting } from "./drafting/drafting.ts";
 import kernel from "./drafting/kernel/build/draft.wasm";
 import { Memory } from "./drafting/memory/memory.ts";
 import { Links } from "./link/links.ts";
-import { ReleaseLoader } from "./releases/loader.ts";
+import { ReleaseLoader, type Served } from "./releases/loader.ts";
 import { readStoredBytes } from "./releases/stored.ts";
 import { ChainStore } from "./retraining/chain-store.ts";
 import { newestJobs } from "./retraining/jobs.ts";
 import type { RetrainingParts } from "./retraining/routes.ts";
 import { onTick } from "./retraining/schedule.ts";
 import { TrainingClient } from "./retraining/training-client.ts";
+import { type Sending, StatisticsBatcher } from "./statistics/batcher.ts";
 import { loadTargetText, type TargetText } from "./text/target-text.ts";
+import { capture, totalsOf } from "./traffic/capture.ts";
+import { deleteOldTraffic } from "./traffic/deletion.ts";
+import { storeTraffic } from "./traffic/store.ts";
+import { type SubjectCache, Subjects } from "./traffic/subjects.ts";
 
 export { QuotaObject } from "./accounts/quota-object.ts";
 export { LinkObject } from "./link/link-object.ts";
 export { Channel } from "./releases/channel.ts";
 export { RetrainingWorkflow } from "./retraining/workflow.ts";
+export { StatisticsObject } from "./statistics/statistics-object.ts";
 
 /** What outlives a request in this isolate. */
 type Isolate = {
@@ -32,6 +38,8 @@ type Isolate = {
   text: TextLoad | undefined;
   /** Absent where nothing is to be kept. */
   memory: Memory | undefined;
+  statistics: StatisticsBatcher;
+  subjects: SubjectCache;
 };
 type TextLoad = { text: Promise<TargetText>; isLoaded: boolean; giveUpAt: number };
 /** A load that takes longer was part of a request that the runtime has ended: it will never settle. */
@@ -50,6 +58,8 @@ function isolateFor(env: Env): Isolate {
     memory: config.memory
       ? new Memory({ secret: config.linkKey.secret, cache: () => caches.default })
       : undefined,
+    statistics: new StatisticsBatcher(),
+    subjects: new Map(),
   };
   return isolate;
 }
@@ -59,6 +69,12 @@ function servicesOf(c: Context<AppEnv>): Services {
   const state = isolateFor(env);
   const { config, releases } = state;
   const keepAlive = (work: Promise<unknown>) => c.executionCtx.waitUntil(work);
+  let served: Served | undefined;
+  /** The same for all completions of the request. */
+  const begun = (): Served => {
+    served ??= releases.serve(c.get("requestId"));
+    return served;
+  };
   return {
     config,
     keys: new ApiKeys(env.DB, state.keyCache),
@@ -70,11 +86,26 @@ function servicesOf(c: Context<AppEnv>): Services {
       const target = async (): Promise<TargetManifest> => (await text).manifest;
       const channel = env.CHANNELS.getByName(config.target);
       keepAlive(releases.look({ bucket: env.RELEASES, channel, trusted: config.trustedKeys, target }));
-      return text;
+      return Promise.all([text, releases.fresh()]).then(([loaded]) => loaded);
     },
     draft: () => releases.state,
     links: (prompt) => state.links.for(prompt, { objects: env.LINKS, place: placeOf(c.req.raw) }),
-    startDrafting: (request, memory) => startDrafting(request, releases.release, releases.state, memory),
+    startDrafting: (request, memory) => startDrafting(request, begun().release, begun().state, memory),
+    account: (completed, arrival, mayCapture) =>
+      keepAlive(
+        arrival.then((report) => {
+          const { drafted = {}, accepted = {} } = report?.counts ?? {};
+          const counted = { drafted: totalsOf(drafted), accepted: totalsOf(accepted) };
+          const send: Sending["send"] = (batch) => env.STATISTICS.getByName(config.target).add(batch);
+          const { release } = completed;
+          state.statistics.add({ release, arm: begun().arm, ...counted }, { send, keepAlive });
+          if (!mayCapture) return;
+          const subject = () => new Subjects(env.DB, state.subjects).of(c.var.key.id);
+          return capture({ ...completed, target: config.target, report }, subject, env.TRAFFIC);
+        }),
+      ),
+    statistics: (target) => env.STATISTICS.getByName(target),
+    traffic: () => ({ bucket: env.RELEASES, subjects: new Subjects(env.DB, state.subjects) }),
     recall: ({ tenant, text, prompt }) => {
       const { id: target, tokenizer_sha256: tokenizer } = text.manifest;
       return state.memory?.recall({ tenant, target, tokenizer, prompt }, keepAlive);
@@ -131,6 +162,15 @@ const app = createApp(servicesOf);
 export default {
   fetch: app.fetch,
   async scheduled(tick: ScheduledController, env: Env): Promise<void> {
-    await onTick(tick, retrainingOf(env, isolateFor(env).config));
+    const { config } = isolateFor(env);
+    const { retentionDays } = config.traffic;
+    await Promise.all([
+      onTick(tick, retrainingOf(env, config)),
+      deleteOldTraffic({ bucket: env.RELEASES, db: env.DB }, tick.scheduledTime, retentionDays),
+    ]);
+  },
+  async queue({ messages }: MessageBatch, env: Env): Promise<void> {
+    const { dayBytes } = isolateFor(env).config.traffic;
+    await storeTraffic(messages, { bucket: env.RELEASES, db: env.DB, dayBytes });
   },
 };

@@ -23,6 +23,8 @@ export const apiKeySchema = termsSchema.extend({
   name: z.string(),
   created: z.string(),
   revoked: z.string().nullable(),
+  /** Under which what is kept of its texts is found; another one after that was deleted. */
+  tenant: z.string(),
 });
 export type ApiKey = z.output<typeof apiKeySchema>;
 
@@ -36,10 +38,11 @@ export const rowOfTerms = ({ scopes, expires, capture, quota }: KeyTerms) => ({
 
 /** Throws for a row that no version of this service wrote. */
 export function keyOfRow(row: Record<string, unknown>): ApiKey {
-  const { id, prefix, name, created, revoked, scopes, expires, capture } = row;
+  const { id, prefix, name, created, revoked, scopes, expires, capture, generation = 0 } = row;
   const { quota_tokens: tokens, quota_period: period } = row;
   return apiKeySchema.parse({
     ...{ id, prefix, name, created, revoked, expires },
+    tenant: generation === 0 ? id : `${id}.${generation}`,
     scopes: String(scopes).split(" "),
     capture: capture === 1,
     quota: tokens === null ? null : { tokens, period },

@@ -4,6 +4,8 @@ import { z } from "zod";
 import { termsSchema } from "../accounts/key-terms.ts";
 import { channelRoutes } from "../releases/channel-routes.ts";
 import { retrainingRoutes } from "../retraining/routes.ts";
+import { statisticsRoutes } from "../statistics/routes.ts";
+import { trafficRoutes } from "../traffic/routes.ts";
 import type { AppEnv } from "./context.ts";
 import { notFound, unauthorized } from "./errors.ts";
 import { schemaError } from "./read.ts";
@@ -29,6 +31,14 @@ export function adminRoutes(): Hono<AppEnv> {
     if (!(await c.var.services.keys.revoke(id))) throw notFound(`There is no key ${id}.`);
     return c.json({ id, revoked: true });
   });
+  admin.route(
+    "/statistics",
+    statisticsRoutes<AppEnv>((c, target) => c.var.services.statistics(target)),
+  );
+  admin.route(
+    "/traffic",
+    trafficRoutes<AppEnv>((c) => c.var.services.traffic()),
+  );
   admin.all("/channels/*", (c) => {
     const { channel, config } = c.var.services;
     const { adminSecret = "", trustedKeys } = config;

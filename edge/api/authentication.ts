@@ -21,7 +21,7 @@ export const authenticated =
     if (!key.scopes.includes(scope)) throw outOfScope(scope);
     if (!(await limitRate(key.id))) throw tooManyRequests();
     c.set("key", key);
-    c.set("tenant", key.id);
+    c.set("tenant", key.tenant);
     await next();
   };
 

@@ -1,4 +1,5 @@
 /** What a request's handlers share: the services of the isolate, and who is asking. */
+import type { DoneFrame } from "../../gpu-service/protocol/frames.ts";
 import type { Job } from "../../gpu-service/protocol/jobs.ts";
 import type { ApiKeys } from "../accounts/api-keys.ts";
 import type { ApiKey } from "../accounts/key-terms.ts";
@@ -11,7 +12,10 @@ import type { VerifierLink } from "../link/link.ts";
 import type { ChannelStub } from "../releases/channel-client.ts";
 import type { DraftState } from "../releases/loader.ts";
 import type { RetrainingParts } from "../retraining/routes.ts";
+import type { StatisticsHandle } from "../statistics/routes.ts";
 import type { TargetText } from "../text/target-text.ts";
+import type { Completed } from "../traffic/capture.ts";
+import type { TrafficParts } from "../traffic/routes.ts";
 
 /** What the handlers need, made by the composition root for each request. */
 export type Services = {
@@ -35,5 +39,13 @@ export type Services = {
   /** The newest training jobs; rejects where the training service does not answer. */
   jobs(): Promise<Job[]>;
   retraining(): RetrainingParts;
+  /** Keeps the books of a completion, behind its answer: statistics of all, and traffic where that may be captured. */
+  account(
+    completed: Omit<Completed, "target" | "report">,
+    report: Promise<DoneFrame | null>,
+    mayCapture: boolean,
+  ): void;
+  statistics(target: string): StatisticsHandle;
+  traffic(): TrafficParts;
 };
 export type AppEnv = { Variables: { services: Services; key: ApiKey; tenant: string; requestId: string } };

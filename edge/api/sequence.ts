@@ -1,6 +1,6 @@
 /** One sequence of a request: its own seed, its own drafter, its own memory. */
 import type { Context } from "hono";
-import { type Sampling, traceparentSchema } from "../../gpu-service/protocol/frames.ts";
+import { type DoneFrame, type Sampling, traceparentSchema } from "../../gpu-service/protocol/frames.ts";
 import { complete } from "../completion/completion.ts";
 import { type Drafting, readTestHints } from "../drafting/drafting.ts";
 import type { TestHints } from "../drafting/test-hints.ts";
@@ -31,7 +31,7 @@ export function beginSequence(
   common: Common,
   ended: (tokens: number) => void,
 ): Begun {
-  const { links, recall: recallFor, startDrafting } = c.var.services;
+  const { links, recall: recallFor, startDrafting, account } = c.var.services;
   const { ids: prompt, maxTokens, sampling, echo } = planned;
   const { text, prediction, wishes, logprobs } = common;
   const scored = echo !== undefined && common.showsTokens;
@@ -53,6 +53,10 @@ export function beginSequence(
     remember: (output: readonly number[]) => {
       recall?.remember(output);
       ended(output.length);
+    },
+    account: (report: Promise<DoneFrame | null>, output: readonly number[]) => {
+      const mayCapture = c.var.key.capture && wishes.remembers;
+      account({ release: drafting.state.release, prompt, output, sampling }, report, mayCapture);
     },
   };
   const events = complete(job, links(prompt), drafting.drafter);

@@ -25,6 +25,11 @@ export type CompletionJob = {
   wantsReport: boolean;
   /** Hears once, at the end, which output ids were confirmed, also of a text that was broken off. */
   remember?: (output: readonly number[]) => void;
+  /**
+   * Hears once, at the end of a text that a replica had taken, also of one that was broken off: the verifier's own
+   * account of it is to come (null where it does not), and these output ids were confirmed.
+   */
+  account?: (report: Promise<DoneFrame | null>, output: readonly number[]) => void;
   signal: AbortSignal;
 };
 

@@ -13,9 +13,9 @@ import {
   usageOf,
 } from "./job.ts";
 import { Queue } from "./queue.ts";
+import { Report } from "./report.ts";
 
-type Signalled = SequenceEvent | { type: "aborted" } | { type: "timeout" };
-const REPORT_TIMEOUT_MS = 1_000;
+type Signalled = SequenceEvent | { type: "aborted" };
 
 export class Run {
   lastLoss: Failure = { kind: "unreachable", message: "no verifier is configured" };
@@ -27,6 +27,7 @@ export class Run {
   readonly #onAbort: () => void;
   #events = new Queue<Signalled>();
   #sequence: Sequence | undefined;
+  #report = new Report();
   #numerics: string | undefined;
   /** The replica at work has taken the sequence. */
   #opened = false;
@@ -51,9 +52,21 @@ export class Run {
     if (!this.#closed) this.#job.remember?.(this.#committer.ids);
     this.#closed = true;
     this.#drafter?.stop();
-    this.#sequence?.cancel();
-    this.#sequence?.close();
+    this.#letGo();
     this.#job.signal.removeEventListener("abort", this.#onAbort);
+  }
+
+  /** Nobody waits for the verifier's account, but who keeps the books hears it. */
+  #letGo(): void {
+    const sequence = this.#sequence;
+    const { account } = this.#job;
+    if (!sequence) return;
+    this.#sequence = undefined;
+    sequence.cancel();
+    if (account && this.#opened) {
+      const report = this.#report.arrival().finally(() => sequence.close());
+      account(report, this.#committer.ids);
+    } else sequence.close();
   }
 
   /** Whether a replica that had taken the sequence broke off: it may be there again. */
@@ -98,15 +111,15 @@ export class Run {
         case "aborted":
           yield { type: "failed", failure: { kind: "aborted" } };
           return false;
-        case "timeout":
-          break;
       }
     }
   }
 
   async #open(link: VerifierLink): Promise<boolean> {
     const events = new Queue<Signalled>();
+    const report = new Report();
     this.#events = events;
+    this.#report = report;
     if (this.#job.signal.aborted) events.push({ type: "aborted" });
     try {
       const request = sequenceRequest(this.#job, {
@@ -114,7 +127,10 @@ export class Run {
         numerics: this.#numerics,
         drafts: this.#drafter !== undefined,
       });
-      this.#sequence = await link.open(request, (event) => events.push(event));
+      this.#sequence = await link.open(request, (event) => {
+        report.hear(event);
+        events.push(event);
+      });
     } catch (error) {
       if (!(error instanceof LinkError)) throw error;
       this.lastLoss = { kind: "unreachable", message: error.message };
@@ -139,7 +155,7 @@ export class Run {
     if (finish) this.#drafter?.stop();
     for (const delta of deltas) yield { type: "delta", ...delta };
     if (!finish) return false;
-    yield this.#finished(finish, await this.#report());
+    yield this.#finished(finish, await this.#account());
     return true;
   }
 
@@ -151,16 +167,9 @@ export class Run {
   }
 
   /** Stops the verifier and, where it was asked for, waits for its account. */
-  async #report(): Promise<DoneFrame | null> {
+  async #account(): Promise<DoneFrame | null> {
     this.#sequence?.cancel();
-    if (!this.#job.wantsReport) return null;
-    const timer = setTimeout(() => this.#events.push({ type: "timeout" }), REPORT_TIMEOUT_MS);
-    for (;;) {
-      const event = await this.#events.next();
-      if (event.type === "tokens" || event.type === "opened") continue;
-      clearTimeout(timer);
-      return event.type === "done" ? event : null;
-    }
+    return this.#job.wantsReport ? this.#report.arrival() : null;
   }
 
   #finished(reason: FinishReason, report: DoneFrame | null): Finished {

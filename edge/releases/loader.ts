@@ -80,7 +80,7 @@ export class ReleaseLoader {
     const answer = this.#ask(source);
     this.#answered = answer.catch(() => undefined);
     this.#looking = answer
-      .then((news) => news && this.#follow(source, news))
+      .then((news) => (news ? this.#follow(source, news) : undefined))
       .catch((error: unknown) => this.#tell(messageOf(error)));
     return this.#looking;
   }

@@ -4,6 +4,7 @@ import { createExecutionContext, env as testEnv } from "cloudflare:test";
 import { vi } from "vitest";
 import apiKeys from "../../edge/accounts/migrations/0001_api_keys.sql?raw";
 import keyTerms from "../../edge/accounts/migrations/0002_key_terms.sql?raw";
+import traffic from "../../edge/accounts/migrations/0004_traffic.sql?raw";
 import type { Env } from "../../edge/config.ts";
 import worker from "../../edge/worker.ts";
 import {
@@ -51,7 +52,7 @@ export async function publishTarget(): Promise<void> {
 }
 
 export async function migrate(): Promise<void> {
-  for (const statement of `${apiKeys}${keyTerms}`.replaceAll(/--.*/g, "").split(";")) {
+  for (const statement of `${apiKeys}${keyTerms}${traffic}`.replaceAll(/--.*/g, "").split(";")) {
     if (statement.trim()) await env.DB.prepare(statement).run();
   }
 }

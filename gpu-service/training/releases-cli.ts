@@ -1,9 +1,10 @@
-/** `npm run releases -- list | show | import | canary | end-canary | promote | rollback`. */
+/** `npm run releases -- list | show | import | canary | end-canary | promote | rollback | verify | gc`. */
 import { parseArgs } from "node:util";
 import { parsePublishingConfig } from "./config.ts";
 import { PublishError } from "./publish/errors.ts";
 import { openPublisher, type Publisher } from "./publish/publisher.ts";
 
+const DAYS_KEPT = 30;
 const USAGE = `npm run releases -- COMMAND
   list [--target T]       every release in the bucket; the channel's own are marked
   show ID                 a release's manifest, its signature checked
@@ -12,6 +13,9 @@ const USAGE = `npm run releases -- COMMAND
   end-canary [--target T] let the current release serve all requests again
   promote ID              make a release current
   rollback [--target T]   make the previous release current again
+  verify [--target T]     check every release, file by file, and the channels that name them
+  gc [--keep DAYS] [--dry-run]
+                          remove what was never published whole and releases that no channel has named for DAYS (30)
 T is the TARGET of the environment when absent.`;
 
 const parsed = parsePublishingConfig(process.env);
@@ -45,6 +49,10 @@ async function run(from: Publisher, command: string, id: string | undefined): Pr
     case "rollback":
       await from.channels.rollback(target());
       return [`${(await from.channels.read(target()))?.current.release} is current again`];
+    case "verify":
+      return verify(from);
+    case "gc":
+      return collect(from);
     default:
       return exit(USAGE);
   }
@@ -52,7 +60,8 @@ async function run(from: Publisher, command: string, id: string | undefined): Pr
 
 function readArguments() {
   try {
-    const options = { target: { type: "string" }, share: { type: "string" } } as const;
+    const text = { type: "string" } as const;
+    const options = { target: text, share: text, keep: text, "dry-run": { type: "boolean" } } as const;
     return parseArgs({ allowPositionals: true, options });
   } catch (error) {
     return exit(`${error instanceof Error ? error.message : error}\n${USAGE}`);
@@ -78,6 +87,23 @@ async function list(from: Publisher): Promise<string[]> {
   };
   const ids = await from.list();
   return ids.map((id) => `${id}${roles[id] ? `  (${roles[id]})` : ""}`);
+}
+
+/** Ends with exit status 1 where anything is wrong. */
+async function verify(from: Publisher): Promise<string[]> {
+  const findings = await from.verify(target());
+  if (findings.some(({ problems }) => problems.length > 0)) process.exitCode = 1;
+  return findings.map(({ what, problems }) => `${what}: ${problems.join("; ") || "whole"}`);
+}
+
+async function collect(from: Publisher): Promise<string[]> {
+  const days = Number(values.keep ?? DAYS_KEPT);
+  if (!(days >= 0)) return exit(`--keep ${values.keep}: is not a number of days\n${USAGE}`);
+  const isDryRun = values["dry-run"] ?? false;
+  const garbage = await from.collectGarbage({ nowMs: Date.now(), keepMs: days * 86_400_000, isDryRun });
+  const done = isDryRun ? "would be removed" : "removed";
+  const lines = garbage.map(({ id, why, bytes }) => `${id} ${why}: ${(bytes / 1e6).toFixed(1)} MB ${done}`);
+  return lines.length ? lines : ["nothing to remove"];
 }
 
 function target(): string {

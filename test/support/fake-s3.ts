@@ -1,12 +1,15 @@
-/** An S3 bucket in memory over HTTP, path style: PUT (with If-None-Match), GET, list. Keeps the order of writes. */
+/** An S3 bucket in memory over HTTP, path style: PUT (with If-None-Match), GET, DELETE, list. Keeps the order of writes. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export type FakeS3 = {
   endpoint: string;
   objects: Map<string, Buffer>;
-  /** Keys of successful writes, in order. */
+  /** Keys of successful writes, in order; of removals, too. */
   writes: string[];
+  removals: string[];
+  /** When every object was last written, in ms; now when absent. */
+  modified: Map<string, number>;
   /** Called before a write; throwing cuts the connection. */
   beforeWrite: (key: string) => void;
   close(): void;
@@ -17,6 +20,8 @@ export async function startFakeS3(bucket: string): Promise<FakeS3> {
     endpoint: "",
     objects: new Map(),
     writes: [],
+    removals: [],
+    modified: new Map(),
     beforeWrite: () => {},
     close: () => server.close(),
   };
@@ -51,6 +56,11 @@ function answer(
     fake.writes.push(key);
     return response.writeHead(200, { etag: '"x"' }).end();
   }
+  if (request.method === "DELETE") {
+    fake.objects.delete(key);
+    fake.removals.push(key);
+    return response.writeHead(204).end();
+  }
   if (url.searchParams.has("list-type")) return list(fake, url.searchParams.get("prefix") ?? "", response);
   const object = fake.objects.get(key);
   if (!object) return fail(response, 404, "NoSuchKey");
@@ -59,9 +69,13 @@ function answer(
 
 function list(fake: FakeS3, prefix: string, response: ServerResponse) {
   const keys = [...fake.objects.keys()].filter((key) => key.startsWith(prefix)).sort();
-  const contents = keys.map((key) => `<Contents><Key>${key}</Key></Contents>`).join("");
+  const contents = keys.map((key) => {
+    const modified = new Date(fake.modified.get(key) ?? Date.now()).toISOString();
+    const size = fake.objects.get(key)?.length;
+    return `<Contents><Key>${key}</Key><Size>${size}</Size><LastModified>${modified}</LastModified></Contents>`;
+  });
   response.writeHead(200, { "content-type": "application/xml" });
-  response.end(`<ListBucketResult><IsTruncated>false</IsTruncated>${contents}</ListBucketResult>`);
+  response.end(`<ListBucketResult><IsTruncated>false</IsTruncated>${contents.join("")}</ListBucketResult>`);
 }
 
 function fail(response: ServerResponse, status: number, code: string) {

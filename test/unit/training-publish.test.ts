@@ -280,3 +280,87 @@ test("a target's text assets are published with its template and special tokens"
   await publisher.importTarget(folder);
   expect(s3.writes).toHaveLength(3);
 });
+
+const problemsOf = async () =>
+  (await publisher.verify("tiny")).flatMap(({ what, problems }) => problems.map((p) => `${what}: ${p}`));
+
+test("verify: what is published is whole, and every kind of damage is named", async () => {
+  for (const id of ["one", "two", "three"]) await publisher.publishJob(makeDraftFolder("x", id), id);
+  expect(await publisher.verify("tiny")).toEqual(
+    ["release one", "release three", "release two", "channel tiny"].map((what) => ({ what, problems: [] })),
+  );
+  s3.objects.delete("drafts/one/tokenizer.json");
+  s3.objects.set("drafts/two/model.draft", Buffer.from("damaged"));
+  s3.objects.set("drafts/cut-off/model.draft", Buffer.from("weights"));
+  s3.objects.set("drafts/forged/manifest.json", Buffer.from("{}"));
+  expect(await problemsOf()).toEqual([
+    "release cut-off: has no manifest: it was never published whole (gc removes it)",
+    "release forged: manifest: not a signed envelope",
+    "release one: tokenizer.json is missing",
+    "release two: model.draft is not the file that its manifest names",
+    "channel tiny: previous is two, which is not whole",
+  ]);
+  s3.objects.delete("drafts/three/manifest.json");
+  expect(await problemsOf()).toContain("channel tiny: current is three, which is not whole");
+});
+
+test("verify: a manifest that was exchanged for another signed one does not pass for the channel's", async () => {
+  await publisher.publishJob(makeDraftFolder("x", "one"), "one");
+  await publisher.publishJob(makeDraftFolder("x", "two"), "two");
+  s3.objects.set("drafts/two/manifest.json", s3.objects.get("drafts/one/manifest.json")!);
+  const problems = await problemsOf();
+  expect(problems[0]).toContain("release two: its manifest is that of one");
+  expect(problems.at(-1)).toBe("channel tiny: current is two, which is not whole");
+});
+
+const DAY_MS = 86_400_000;
+const collect = (isDryRun = false) =>
+  publisher.collectGarbage({ nowMs: Date.now(), keepMs: 30 * DAY_MS, isDryRun });
+const age = (id: string, days: number) => {
+  for (const key of s3.objects.keys()) {
+    if (key.startsWith(`drafts/${id}/`)) s3.modified.set(key, Date.now() - days * DAY_MS);
+  }
+};
+
+test("gc removes old releases that no channel names, manifest first, and what never became one", async () => {
+  for (const id of ["old", "young", "previous", "current"]) {
+    await publisher.publishJob(makeDraftFolder("x", id), id);
+  }
+  s3.objects.set("drafts/cut-off/model.draft", Buffer.from("weights"));
+  s3.objects.set("drafts/at-work/model.draft", Buffer.from("weights"));
+  for (const id of ["old", "previous", "current"]) age(id, 40);
+  age("cut-off", 2);
+  const before = new Map(s3.objects);
+  expect((await collect(true)).map(({ id }) => id)).toEqual(["cut-off", "old"]);
+  expect(s3.objects).toEqual(before);
+  expect(await collect()).toMatchObject([
+    { id: "cut-off", why: "was never published whole", bytes: 7 },
+    { id: "old", why: "is named by no channel and 40 days old" },
+  ]);
+  expect(s3.removals.filter((key) => key.includes("/old/"))[0]).toBe("drafts/old/manifest.json");
+  expect(await publisher.list()).toEqual(["current", "previous", "young"]);
+  expect([...s3.objects.keys()].filter((key) => /\/(old|cut-off)\//.test(key))).toEqual([]);
+  expect(await problemsOf()).toEqual([
+    "release at-work: has no manifest: it was never published whole (gc removes it)",
+  ]);
+  expect(await collect()).toEqual([]);
+});
+
+test("gc removes nothing that a channel might name which cannot be read", async () => {
+  await publisher.publishJob(makeDraftFolder("x", "old"), "old");
+  age("old", 40);
+  edge.trusted.splice(0);
+  const stranger = await openPublisher({
+    ...{
+      S3_ENDPOINT: s3.endpoint,
+      S3_ACCESS_KEY_ID: "id",
+      S3_SECRET_ACCESS_KEY: "secret",
+      S3_BUCKET: "releases",
+    },
+    ...{ EDGE_URL: edge.url, ADMIN_SECRET, KEYS_DIR: join(temporaryFolder(), "other-keys") },
+  });
+  const collecting = stranger.collectGarbage({ nowMs: Date.now(), keepMs: 0, isDryRun: false });
+  await expect(collecting).rejects.toThrow("which is not trusted");
+  stranger.close();
+  expect(s3.removals).toEqual([]);
+});

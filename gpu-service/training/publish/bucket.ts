@@ -1,5 +1,6 @@
 /** The releases bucket over S3: the same code for R2 in production and for the local one. Objects are never replaced. */
 import {
+  DeleteObjectCommand,
   GetObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
@@ -13,6 +14,8 @@ const CONTENT_TYPES = [
   [/\.json$/, "application/json"],
   [/./, "application/octet-stream"],
 ] as const;
+
+export type StoredObject = { key: string; bytes: number; modifiedMs: number };
 
 export class Bucket {
   readonly #client: S3Client;
@@ -67,7 +70,11 @@ export class Bucket {
 
   /** Every key that begins so. */
   async list(prefix: string): Promise<string[]> {
-    const keys: string[] = [];
+    return (await this.objects(prefix)).map(({ key }) => key);
+  }
+
+  async objects(prefix: string): Promise<StoredObject[]> {
+    const objects: StoredObject[] = [];
     let token: string | undefined;
     do {
       const command = new ListObjectsV2Command({
@@ -78,10 +85,23 @@ export class Bucket {
       const page = await this.#client.send(command).catch((error: unknown) => {
         throw this.#explain(`list ${prefix}`, error);
       });
-      keys.push(...(page.Contents ?? []).flatMap((object) => object.Key ?? []));
+      for (const { Key, Size, LastModified } of page.Contents ?? []) {
+        if (Key !== undefined) {
+          objects.push({ key: Key, bytes: Size ?? 0, modifiedMs: LastModified?.getTime() ?? Date.now() });
+        }
+      }
       token = page.NextContinuationToken;
     } while (token !== undefined);
-    return keys;
+    return objects;
+  }
+
+  /** Fine where there is none. */
+  async remove(key: string): Promise<void> {
+    await this.#client
+      .send(new DeleteObjectCommand({ Bucket: this.#name, Key: key }))
+      .catch((error: unknown) => {
+        throw this.#explain(`remove ${key}`, error);
+      });
   }
 
   close(): void {

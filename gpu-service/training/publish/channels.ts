@@ -44,12 +44,18 @@ export class Channels {
 
   /**
    * Makes a release current, which ends a canary; what was current becomes previous. `onlyFirst`: only where there is no record yet.
+   * `onlyCanary`: where there is one, only from the canary's place; throws PublishError where another has that.
    * A record that a revoked key has signed is replaced like none: its releases are not to be trusted either.
    */
-  promote(release: Published, options: { onlyFirst?: boolean; signal?: AbortSignal } = {}): Promise<boolean> {
+  promote(
+    release: Published,
+    options: { onlyFirst?: boolean; onlyCanary?: boolean; signal?: AbortSignal } = {},
+  ): Promise<boolean> {
     const { id, target, manifestSha256 } = release;
     return this.#swap(target, options.signal, ({ record, sequence }) => {
       const isCurrent = record?.current.release === id;
+      if (options.onlyCanary && record && !isCurrent && record.canary?.release !== id)
+        throw new PublishError(`channel ${target}: ${id} is no longer the canary`);
       if (record && (options.onlyFirst || (isCurrent && !record.canary))) return null;
       return {
         target,

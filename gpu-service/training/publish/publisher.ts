@@ -8,14 +8,19 @@ import {
   openEnvelope,
   sha256Hex,
 } from "../../protocol/manifest.ts";
+import type { ChannelChange } from "../api/channels.ts";
 import type { PublishingConfig } from "../config.ts";
 import { Bucket } from "./bucket.ts";
 import { Channels } from "./channels.ts";
 import { publishDraft, readDraftFolder } from "./draft-release.ts";
 import { PublishError } from "./errors.ts";
+import { collectGarbage, type Garbage, type GarbageOptions } from "./garbage.ts";
 import { parseEnvelope } from "./immutable.ts";
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
 import { publishTarget } from "./target-assets.ts";
+import { type Finding, verifyReleases } from "./verification.ts";
+
+type DraftFiles = Record<"model.draft" | "tokenizer.json", Uint8Array<ArrayBuffer>>;
 
 export class Publisher {
   readonly channels: Channels;
@@ -76,14 +81,51 @@ export class Publisher {
   async fetchCurrent(target: string, folder: string): Promise<string | null> {
     const id = (await this.channels.read(target))?.current.release;
     if (id === undefined) return null;
-    const { manifest } = await this.show(id);
-    const key = draftObjectKey(id, "model.draft");
-    const bytes = await this.#bucket.read(key);
-    if (!bytes || (await sha256Hex(bytes)) !== manifest.files["model.draft"].sha256) {
-      throw new PublishError(`${key}: ${bytes ? "is not the file that its manifest names" : "is missing"}`);
-    }
-    await writeFile(join(folder, "model.draft"), bytes);
+    const { files } = await this.readRelease(id);
+    await writeFile(join(folder, "model.draft"), files["model.draft"]);
     return id;
+  }
+
+  /** A release's files, checked against its signed manifest. */
+  async readRelease(id: string): Promise<{ target: string; files: DraftFiles }> {
+    const { manifest } = await this.show(id);
+    const read = async (name: keyof DraftFiles) => {
+      const key = draftObjectKey(id, name);
+      const bytes = await this.#bucket.read(key);
+      if (!bytes || (await sha256Hex(bytes)) !== manifest.files[name].sha256) {
+        throw new PublishError(`${key}: ${bytes ? "is not the file that its manifest names" : "is missing"}`);
+      }
+      return bytes;
+    };
+    const files = {
+      "model.draft": await read("model.draft"),
+      "tokenizer.json": await read("tokenizer.json"),
+    };
+    return { target: manifest.target, files };
+  }
+
+  /** What the worker's chain asks for. Throws PublishError where it cannot be done. */
+  async changeChannel(target: string, change: ChannelChange): Promise<void> {
+    if (change.action === "end-canary") {
+      await this.channels.endCanary(target, change.release);
+      return;
+    }
+    const { manifest, manifestSha256 } = await this.show(change.release);
+    if (manifest.target !== target)
+      throw new PublishError(`release ${change.release}: drafts for ${manifest.target}, not for ${target}`);
+    const release = { id: change.release, target, manifestSha256 };
+    if (change.action === "canary") await this.channels.startCanary(release, change.share);
+    else await this.channels.promote(release, { onlyCanary: true });
+  }
+
+  /** Releases, leftovers of releases, and the channels that name them. */
+  verify(target: string): Promise<Finding[]> {
+    const { channels } = this;
+    return verifyReleases({ bucket: this.#bucket, channels, trusted: this.#keys.trusted }, target);
+  }
+
+  collectGarbage(options: GarbageOptions): Promise<Garbage[]> {
+    return collectGarbage({ bucket: this.#bucket, channels: this.channels }, options);
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 /** `npm run keys -- create | list | revoke`: the API keys of a worker that runs, through its admin API. */
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { type Admin, ask } from "./admin.ts";
 
 export const USAGE = `npm run keys -- COMMAND
   create NAME [--scopes completions,admin] [--expires ISO-TIME] [--quota TOKENS/PERIOD] [--capture]
@@ -9,8 +10,6 @@ export const USAGE = `npm run keys -- COMMAND
   revoke ID   the key is refused within 30 s
   signing …   the keys that releases are signed with
 The worker is EDGE_URL, http://127.0.0.1:8787 when unset.`;
-
-export type Admin = { address: string; secret: string; fetch: typeof fetch };
 
 const madeSchema = z.object({ id: z.string(), key: z.string() });
 const listSchema = z.object({
@@ -22,7 +21,6 @@ const listSchema = z.object({
     }),
   ),
 });
-const errorSchema = z.object({ error: z.object({ message: z.string() }) });
 
 /** Returns the lines to print. Throws an Error whose message is for people. */
 export async function keysCommand(args: readonly string[], admin: Admin): Promise<string[]> {
@@ -85,26 +83,4 @@ function describe({
     ...(revoked ? [`revoked ${revoked}`] : []),
   ];
   return [id, `${prefix}…`, name, ...facts].join("  ");
-}
-
-async function ask({ address, secret, fetch }: Admin, method: string, path: string, body?: object) {
-  const response = await fetch(`${address}${path}`, {
-    method,
-    headers: { authorization: `Bearer ${secret}`, "content-type": "application/json" },
-    ...(body && { body: JSON.stringify(body) }),
-  }).catch((error) => {
-    throw new Error(`no worker answers at ${address}: ${error.cause?.message ?? error.message}`);
-  });
-  const text = await response.text();
-  if (response.ok) return JSON.parse(text) as unknown;
-  const known = errorSchema.safeParse(tryJson(text));
-  throw new Error(known.success ? known.data.error.message : `${path} answered ${response.status}`);
-}
-
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

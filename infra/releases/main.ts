@@ -1,6 +1,6 @@
 /**
- * `npm run releases`, `npm run keys` and `npm run retraining`: the operator's commands, with this installation's settings where the
- * environment names none.
+ * `npm run releases`, `keys`, `traffic` and `retraining`: the operator's commands, with this installation's settings
+ * where the environment names none.
  */
 import { readWranglerToml } from "../start/edge.ts";
 import { StartError } from "../start/errors.ts";
@@ -11,6 +11,7 @@ import { publishingVariables } from "../start/services.ts";
 const COMMANDS: Record<string, () => Promise<unknown>> = {
   releases: () => import("../../gpu-service/training/releases-cli.ts"),
   keys: () => import("./keys-cli.ts"),
+  traffic: () => import("./traffic-cli.ts"),
   retraining: () => import("./retraining-cli.ts"),
 };
 

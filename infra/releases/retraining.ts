@@ -1,12 +1,11 @@
 /** `npm run retraining -- status | run-now`: the chains that retrain drafts, through the worker's admin API. */
 import { z } from "zod";
+import { type Admin, ask } from "./admin.ts";
 
 export const USAGE = `npm run retraining -- COMMAND
   status    the chains, newest first, and what they did
   run-now   begins one now, however little new traffic there is
 The worker is EDGE_URL, http://127.0.0.1:8787 when unset.`;
-
-export type Admin = { address: string; secret: string; fetch: typeof fetch };
 
 const text = z.string().nullable();
 const statusSchema = z.object({
@@ -19,7 +18,6 @@ const statusSchema = z.object({
   audit: z.array(z.object({ chain: z.string(), at: z.string(), done: z.string() })),
 });
 const begunSchema = z.object({ id: z.string() });
-const errorSchema = z.object({ error: z.object({ message: z.string() }) });
 
 /** Returns the lines to print. Throws an Error whose message is for people. */
 export async function retrainingCommand(args: readonly string[], admin: Admin): Promise<string[]> {
@@ -27,9 +25,9 @@ export async function retrainingCommand(args: readonly string[], admin: Admin): 
   if (more.length > 0) throw new Error(USAGE);
   switch (command) {
     case "status":
-      return describe(statusSchema.parse(await ask(admin, "GET")));
+      return describe(statusSchema.parse(await ask(admin, "GET", "/admin/retraining")));
     case "run-now":
-      return [`${begunSchema.parse(await ask(admin, "POST")).id} begins`];
+      return [`${begunSchema.parse(await ask(admin, "POST", "/admin/retraining")).id} begins`];
     default:
       throw new Error(USAGE);
   }
@@ -51,17 +49,4 @@ function describe({ chains, audit }: z.output<typeof statusSchema>): string[] {
       ...done.map((entry) => `    ${entry.at}  ${entry.done}`),
     ];
   });
-}
-
-async function ask({ address, secret, fetch }: Admin, method: "GET" | "POST"): Promise<unknown> {
-  const response = await fetch(`${address}/admin/retraining`, {
-    method,
-    headers: { authorization: `Bearer ${secret}` },
-  }).catch((error) => {
-    throw new Error(`no worker answers at ${address}: ${error.cause?.message ?? error.message}`);
-  });
-  const body: unknown = await response.json().catch(() => null);
-  if (response.ok) return body;
-  const known = errorSchema.safeParse(body);
-  throw new Error(known.success ? known.data.error.message : `the worker answered ${response.status}`);
 }

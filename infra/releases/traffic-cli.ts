@@ -1,0 +1,4 @@
+import { runAdminCommand } from "./admin.ts";
+import { trafficCommand } from "./traffic.ts";
+
+await runAdminCommand(trafficCommand);

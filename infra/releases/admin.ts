@@ -24,7 +24,9 @@ export async function ask(
   const answer: unknown = await response.json().catch(() => null);
   if (response.ok) return answer;
   const known = errorSchema.safeParse(answer);
-  throw new Error(known.success ? known.data.error.message : `the worker answered ${response.status} at ${path}`);
+  throw new Error(
+    known.success ? known.data.error.message : `the worker answered ${response.status} at ${path}`,
+  );
 }
 
 /** Prints what the command says; its settings stand in the environment. */

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { expect, test } from "vitest";
-import { runLogged } from "../../gpu-service/training/launchers/process.ts";
+import { endGroup, processIdentity, runLogged } from "../../gpu-service/training/launchers/process.ts";
 import { NODE, ROOT } from "../../infra/start/paths.ts";
 
 const signal = new AbortController().signal;
@@ -40,6 +40,32 @@ const OWNERS: [string, string][] = [
   ],
 ];
 
+test("a command ends with its children when the process that runs it is killed", async () => {
+  const script = `import { runLogged } from ${JSON.stringify(`${ROOT}/gpu-service/training/launchers/process.ts`)};
+    runLogged("sh", ["-c", "sleep 30 & echo $! && wait"], { log: console.log, signal: new AbortController().signal })`;
+  const owner = spawn(NODE, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  const pid = Number(await new Promise((resolve) => owner.stdout.once("data", resolve)));
+  expect(isRunning(pid)).toBe(true);
+  owner.kill("SIGKILL");
+  await expect.poll(() => isRunning(pid), { timeout: 10_000 }).toBe(false);
+});
+
+test("a group is ended whose leader is gone, but not one that has taken its number", async () => {
+  const leader = spawn("sh", ["-c", "sleep 30 & echo $! && wait"], {
+    detached: true,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const child = Number(await new Promise((resolve) => leader.stdout.once("data", resolve)));
+  const identity = processIdentity(leader.pid!)!;
+  await endGroup(`${leader.pid}@another-start`);
+  expect(isRunning(child)).toBe(true);
+  process.kill(leader.pid!, "SIGKILL");
+  await new Promise((resolve) => leader.once("exit", resolve));
+  expect(isRunning(child)).toBe(true);
+  await endGroup(identity);
+  await expect.poll(() => isRunning(child), { timeout: 10_000 }).toBe(false);
+});
+
 test.each(OWNERS)("a command of %s does not outlive the process that runs it", async (path, call) => {
   const script = `import * as module from ${JSON.stringify(`${ROOT}/${path}`)}; const { run, runLogged } = module; ${call}`;
   const owner = spawn(NODE, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
@@ -50,14 +76,8 @@ test.each(OWNERS)("a command of %s does not outlive the process that runs it", a
   expect(await new Promise((resolve) => owner.once("exit", resolve))).toBe(130);
   const pid = Number(output.trim());
   expect(pid).toBeGreaterThan(0);
-  await expect.poll(() => isAlive(pid), { timeout: 5_000 }).toBe(false);
+  await expect.poll(() => isRunning(pid), { timeout: 10_000 }).toBe(false);
 });
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
+/** False for one that has ended, even where nobody has asked about it yet. */
+const isRunning = (pid: number): boolean => processIdentity(pid) !== undefined;

@@ -20,11 +20,14 @@ export function isRunning(identity: string): boolean {
   return processIdentity(pidOf(identity)) === identity;
 }
 
-/** Ends the process group that the named process leads: asked first, then killed after 2 s. */
+/**
+ * Ends the process group that the named process leads, or led: asked first, then killed after 2 s. A process id is not
+ * given anew while a group bears it, so what is left of a group whose leader is gone is the leader's.
+ */
 export async function endGroup(identity: string, graceMs = GRACE_MS): Promise<void> {
   const pid = pidOf(identity);
-  // The leader may be gone and its id taken by another process: then nothing is ours to signal.
-  if (!isRunning(identity)) return;
+  const holder = processIdentity(pid);
+  if (holder !== undefined && holder !== identity) return;
   signalGroup(pid, "SIGTERM");
   for (let waited = 0; waited < graceMs && groupExists(pid); waited += POLL_MS) await sleep(POLL_MS);
   killGroup(pid);
@@ -35,9 +38,12 @@ export const killGroup = (pid: number): void => signalGroup(pid, "SIGKILL");
 
 export type Outcome = { code: number | null; output: string };
 
+/** Runs its arguments, and ends their whole group when whoever holds the other end of descriptor 3 is gone. */
+const TIED = '(read _ <&3; kill -KILL 0) >/dev/null 2>&1 & exec 3<&-; exec "$@"';
+
 /**
  * Runs a command in a process group of its own; every line goes to `log`, the last 20 kB come back.
- * An abort ends the whole group, and so does the end of this process: Ctrl-C reaches our own group only.
+ * An abort ends the whole group, and so does the end of this process, however it ends.
  */
 export async function runLogged(
   command: string,
@@ -45,16 +51,14 @@ export async function runLogged(
   options: { log: (line: string) => void; signal: AbortSignal; env?: NodeJS.ProcessEnv },
 ): Promise<Outcome> {
   options.signal.throwIfAborted();
-  const child = spawn(command, args, {
+  const child = spawn("sh", ["-c", TIED, "sh", command, ...args], {
     detached: true,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
     env: options.env ?? process.env,
   });
   const identity = child.pid === undefined ? undefined : processIdentity(child.pid);
   const stop = () => identity && void endGroup(identity, 1_000);
   options.signal.addEventListener("abort", stop);
-  const endWithUs = () => child.pid !== undefined && killGroup(child.pid);
-  process.on("exit", endWithUs);
   let output = "";
   let partial = "";
   const take = (chunk: Buffer) => {
@@ -63,8 +67,9 @@ export async function runLogged(
     partial = lines.pop() ?? "";
     for (const line of lines) options.log(line);
   };
-  child.stdout.on("data", take);
-  child.stderr.on("data", take);
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", take);
+  // Whatever it left behind ends with it, what watches over it too.
+  child.on("exit", () => child.pid !== undefined && killGroup(child.pid));
   const code = await new Promise<number | null>((resolve) => {
     child.on("error", (error) => {
       output += `\n${error.message}`;
@@ -73,7 +78,6 @@ export async function runLogged(
     child.on("close", resolve);
   });
   options.signal.removeEventListener("abort", stop);
-  process.off("exit", endWithUs);
   if (partial) options.log(partial);
   options.signal.throwIfAborted();
   return { code, output };

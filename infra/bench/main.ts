@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { StartError } from "../start/errors.ts";
 import { runMain } from "../start/run-main.ts";
 import { benchAcceptance } from "./acceptance.ts";
+import { benchApi } from "./api.ts";
 import { benchCapacity } from "./capacity.ts";
 import { benchKernel } from "./kernel.ts";
 import { plot } from "./plots.ts";
@@ -20,6 +21,7 @@ const BENCHES: Record<string, Bench> = {
   capacity: benchCapacity,
   train: benchTrain,
   acceptance: benchAcceptance,
+  api: benchApi,
 };
 const USAGE = `npm run bench -- NAME [--quick] [--json] [--plot]
   NAME             ${Object.keys(BENCHES).join(", ")}

@@ -80,6 +80,11 @@ export class Processes {
     return [...this.#running.values()].flatMap((child) => child.pid ?? []);
   }
 
+  /** Process id of one group's leader; undefined: there was no such child. */
+  pid(name: string): number | undefined {
+    return this.#running.get(name)?.pid;
+  }
+
   logPath(name: string): string {
     return join(this.#logs, `${name}.log`);
   }

@@ -41,6 +41,8 @@ export type SystemOptions = {
   link?: "own" | "shared";
   /** More of the verifier's environment, for benchmarks. */
   verifierEnv?: Record<string, string>;
+  /** The worker has loaded nothing when it begins to serve, for benchmarks. */
+  cold?: boolean;
   /** Verifier on core 0, everything else on core 1: benchmarks on two cores measure this way. */
   pinned?: boolean;
 };
@@ -59,6 +61,8 @@ export type System = {
   /** Settles when a part ends that nobody asked to end. */
   unexpectedExit: Promise<Exit>;
   pids(): number[];
+  /** Leader of the process group of one part. */
+  pid(part: "verifier" | "training" | "worker"): number;
   stop(): Promise<void>;
 };
 
@@ -118,7 +122,7 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
       openDevelopmentKey(data.keys, address, secrets.admin),
       publish(publishing, target, say),
     ]);
-    if (target.draft) say(await loadDraft(address, key, target.id));
+    if (target.draft && !options.cold) say(await loadDraft(address, key, target.id));
     return key;
   };
   const [key] = await Promise.all([
@@ -138,6 +142,7 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
     network,
     unexpectedExit: processes.unexpectedExit,
     pids: () => processes.pids(),
+    pid: (part) => processes.pid(part)!,
     async stop() {
       crons.stop();
       await network?.close();

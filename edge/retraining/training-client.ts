@@ -1,5 +1,6 @@
 /** The training service as the worker reaches it: jobs, and changes of a channel, which it alone can sign. */
 import { z } from "zod";
+import type { ChannelChange } from "../../gpu-service/protocol/channel-change.ts";
 import { type Job, jobListSchema, jobSchema } from "../../gpu-service/protocol/jobs.ts";
 import type { ChainWorld } from "./chain.ts";
 
@@ -8,9 +9,6 @@ export type TrainingService = {
   token: string | undefined;
   fetch: typeof fetch;
 };
-export type ChannelChange =
-  | { action: "canary"; release: string; share: number }
-  | { action: "promote" | "end-canary"; release: string };
 type Wish = Parameters<ChainWorld["postJob"]>[0];
 
 const TIMEOUT_MS = 15_000;

@@ -20,7 +20,9 @@ import type { TrainingTask } from "./launchers/launcher.ts";
 import { type LocalLauncherOptions, localLauncher } from "./launchers/local.ts";
 import { isRunning, processIdentity } from "./launchers/process.ts";
 import { ensurePythonEnv } from "./launchers/python-env.ts";
+import { Bucket } from "./publish/bucket.ts";
 import { openPublisher, type Publisher } from "./publish/publisher.ts";
+import { JobInputs } from "./traffic/job-inputs.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const parsed = parseTrainingConfig(process.env);
@@ -40,6 +42,7 @@ const runner = new JobRunner({
   folders,
   recipes,
   launcher: localLauncher(trainer),
+  inputs: new JobInputs(() => openInputs(config)),
   judge: (job, task, signal) =>
     judge(config, trainer, task, { log: (line) => folders.say(job.id, line), signal }),
   publish: (job, folder, signal) => publish(config, job, folder, signal),
@@ -57,6 +60,10 @@ const app = trainingApi({
   newId: () => `job-${randomBytes(8).toString("hex")}`,
   newRelease: (recipe) => `${recipe}-${compactTime(new Date())}-${randomBytes(2).toString("hex")}`,
   metrics: trainingMetrics(store),
+  changeChannel: config.publishing
+    ? (target, change) =>
+        withPublisher(config.publishing!, (publisher) => publisher.changeChannel(target, change))
+    : undefined,
 });
 
 const server = serve(
@@ -139,6 +146,22 @@ async function publish(
   if (wish === "no") return;
   if (!publishing) throw new Error(`release ${release}: this service is not configured to publish`);
   await withPublisher(publishing, (publisher) => publisher.publishJob(folder, release, wish, signal));
+}
+
+/** Where jobs' traffic and parents come from. */
+async function openInputs({
+  publishing,
+}: TrainingConfig): ReturnType<ConstructorParameters<typeof JobInputs>[0]> {
+  if (!publishing) throw new Error("this service has no bucket configured (S3_ENDPOINT, ...)");
+  const [bucket, publisher] = [new Bucket(publishing), await openPublisher(publishing)];
+  return {
+    bucket,
+    release: (id) => publisher.readRelease(id),
+    close: () => {
+      bucket.close();
+      publisher.close();
+    },
+  };
 }
 
 /** Keys are read anew each time: they may have been rotated since the last job. */

@@ -24,6 +24,7 @@ export function openService(folder: string, parts: Partial<RunnerParts> = {}): S
       modelsRoot: folder,
       environment: async () => join(folder, "python"),
     }),
+    inputs: { fetch: async () => ({}), isStale: async () => false },
     judge: async () => [{ gate: "fake", passed: true, message: "", figures: {} }],
     publish: async () => {},
     owner: processIdentity(process.pid)!,

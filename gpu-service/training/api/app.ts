@@ -9,6 +9,7 @@ import { RecipeError } from "../jobs/recipe-checks.ts";
 import type { Recipes } from "../jobs/recipes.ts";
 import type { JobStore } from "../jobs/store.ts";
 import { requireBearer } from "./bearer.ts";
+import { type ChangeChannel, channelsApi } from "./channels.ts";
 import { ApiError, errorResponse } from "./errors.ts";
 import { jobEvents } from "./events.ts";
 import { logResponse } from "./logs.ts";
@@ -28,6 +29,8 @@ export type ApiParts = {
   newId(): string;
   newRelease(recipe: string): string;
   metrics: { contentType: string; text(): Promise<string> };
+  /** Undefined: this service does not publish. */
+  changeChannel?: ChangeChannel | undefined;
 };
 
 export function trainingApi(parts: ApiParts): Hono {
@@ -41,6 +44,7 @@ export function trainingApi(parts: ApiParts): Hono {
     context.body(await parts.metrics.text(), 200, { "content-type": parts.metrics.contentType }),
   );
   app.route("/v1/jobs", jobsApi(parts));
+  app.route("/v1/channels", channelsApi(parts.token, parts.changeChannel));
   return app;
 }
 

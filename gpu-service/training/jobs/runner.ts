@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Gate } from "../../protocol/jobs.ts";
 import { GatesError, refusal } from "../gates/gates.ts";
 import { isComplete, type Launcher, SetupError, type TrainingTask } from "../launchers/launcher.ts";
+import { InputsError, type JobInputs, startAnew } from "../traffic/job-inputs.ts";
 import type { JobFolders } from "./folders.ts";
 import type { StoredJob } from "./job-row.ts";
 import type { Recipes } from "./recipes.ts";
@@ -23,6 +24,8 @@ export type RunnerParts = {
   folders: JobFolders;
   recipes: Recipes;
   launcher: Launcher;
+  /** What jobs learn from besides their recipes. */
+  inputs: Pick<JobInputs, "fetch" | "isStale">;
   /** What the gates say of a finished release. Throws GatesError when they cannot be asked. */
   judge(job: StoredJob, task: TrainingTask, signal: AbortSignal): Promise<Gate[]>;
   /** Publishes a finished release, as the job wants it. Idempotent. */
@@ -112,6 +115,10 @@ export class JobRunner {
       if (end.kind === "refused") return { kind: "failed", message: end.message };
       if (end.kind === "lost") return { kind: "again", message: end.message, isFailure: true };
     }
+    if (await this.#parts.inputs.isStale(job, task)) {
+      startAnew(task);
+      return { kind: "again", message: "captured requests were deleted meanwhile", isFailure: false };
+    }
     if (job.publish === "no") return { kind: "succeeded" };
     if (!isComplete(task)) {
       return {
@@ -141,7 +148,8 @@ export class JobRunner {
     if (stop.signal.aborted && this.#parts.store.find(job.id)?.cancel_requested) return { kind: "cancelled" };
     if (stop.signal.aborted) return { kind: "again", message: "the service stops", isFailure: false };
     const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof GatesError) return { kind: "again", message, isFailure: true };
+    if (error instanceof GatesError || error instanceof InputsError)
+      return { kind: "again", message, isFailure: true };
     this.#parts.folders.say(job.id, message);
     if (!(error instanceof SetupError)) this.#parts.log.error({ job: job.id, err: error }, "job failed");
     return { kind: "failed", message };

@@ -1,11 +1,17 @@
 /** One attempt at training a job: a trainer started or found again, followed, and ended when it is to stop. */
 import type { Launcher, Trainer, TrainerEnd, TrainingTask } from "../launchers/launcher.ts";
+import type { JobInputs } from "../traffic/job-inputs.ts";
 import { EventsFile } from "./events-file.ts";
 import type { JobFolders } from "./folders.ts";
 import type { StoredJob } from "./job-row.ts";
 import type { JobStore } from "./store.ts";
 
-export type TrainParts = { store: JobStore; folders: JobFolders; launcher: Launcher };
+export type TrainParts = {
+  store: JobStore;
+  folders: JobFolders;
+  launcher: Launcher;
+  inputs: Pick<JobInputs, "fetch" | "isStale">;
+};
 
 /** Rejects with the signal's reason once the trainer is gone; throws SetupError when it cannot start. */
 export async function train(
@@ -38,7 +44,7 @@ export async function train(
 
 /** The trainer that an earlier service started for this job, if it still runs; otherwise a new one. */
 async function trainerOf(
-  { store, folders, launcher }: TrainParts,
+  { store, folders, launcher, inputs }: TrainParts,
   job: StoredJob,
   task: TrainingTask,
   signal: AbortSignal,
@@ -49,5 +55,5 @@ async function trainerOf(
     log: (line: string) => folders.say(job.id, line),
     progress: (progress: Parameters<JobStore["setProgress"]>[1]) => store.setProgress(job.id, progress),
   };
-  return launcher.start(task, tell, signal);
+  return launcher.start({ ...task, inputs: await inputs.fetch(job, task, tell.log) }, tell, signal);
 }

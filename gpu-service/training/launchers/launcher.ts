@@ -14,6 +14,8 @@ export type TrainingTask = {
   events: string;
   /** What the trainer prints, appended. */
   log: string;
+  /** Folders of captured requests and of the release to go on from, for the jobs that have them. */
+  inputs?: { traffic?: string; parent?: string };
 };
 
 /** Whether the release is whole: its manifest is written last. */

@@ -49,6 +49,7 @@ const trainerArguments = (task: TrainingTask): string[] =>
       ["--work", task.work],
       ["--out", task.out],
       ["--events", task.events],
+      ...Object.entries(task.inputs ?? {}).map(([name, folder]) => [`--${name}`, folder]),
     ],
   );
 

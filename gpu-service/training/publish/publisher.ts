@@ -1,6 +1,7 @@
 /** Everything that changes what the edge serves: used by finished jobs, by the start script and by the release commands. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { ChannelChange } from "../../protocol/channel-change.ts";
 import {
   type DraftManifest,
   draftManifestSchema,
@@ -8,7 +9,6 @@ import {
   openEnvelope,
   sha256Hex,
 } from "../../protocol/manifest.ts";
-import type { ChannelChange } from "../api/channels.ts";
 import type { PublishingConfig } from "../config.ts";
 import { Bucket } from "./bucket.ts";
 import { Channels } from "./channels.ts";

@@ -56,6 +56,8 @@ export type System = {
   key: string;
   target: string;
   secrets: Secrets;
+  /** How releases are published into it. */
+  publishing: PublishingConfig;
   /** Between worker and verifier, where it was asked for. */
   network: NetworkProxy | undefined;
   /** Settles when a part ends that nobody asked to end. */
@@ -139,6 +141,7 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
     key,
     target: target.id,
     secrets,
+    publishing,
     network,
     unexpectedExit: processes.unexpectedExit,
     pids: () => processes.pids(),

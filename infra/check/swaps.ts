@@ -1,0 +1,30 @@
+/** `npm run check:swaps`: no completion fails and no text changes while releases are swapped under load. */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { startTemporarySystem } from "../bench/temporary-system.ts";
+import { ROOT } from "../start/paths.ts";
+import { runMain } from "../start/run-main.ts";
+import { checkSwaps } from "./swap-run.ts";
+
+const TINY_DRAFT = join(ROOT, "infra/models/tiny/draft");
+const MOST_UPTAKE_S = 30;
+const say = (line: string) => console.log(line);
+
+await runMain(async () => ((await main()) ? 0 : 1));
+
+async function main(): Promise<boolean> {
+  const { values } = parseArgs({ options: { swaps: { type: "string", default: "20" } } });
+  const system = await startTemporarySystem({ target: "tiny", say });
+  try {
+    const report = await checkSwaps(system, { draft: TINY_DRAFT, swaps: Number(values.swaps), say });
+    for (const failure of report.failures) say(failure);
+    const slowest = Math.max(...report.uptakeS);
+    say(
+      `${report.swaps} swaps under ${report.completions} completions: ${report.failures.length} failed, ` +
+        `${report.texts} different texts, slowest uptake ${slowest.toFixed(1)} s; ${JSON.stringify(report.byRelease)}`,
+    );
+    return report.failures.length === 0 && report.texts === 1 && slowest <= MOST_UPTAKE_S;
+  } finally {
+    await system.stop();
+  }
+}

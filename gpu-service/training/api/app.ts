@@ -13,6 +13,7 @@ import { type ChangeChannel, channelsApi } from "./channels.ts";
 import { ApiError, errorResponse } from "./errors.ts";
 import { jobEvents } from "./events.ts";
 import { logResponse } from "./logs.ts";
+import { openApiDocument } from "./openapi.ts";
 
 const MAX_BODY_BYTES = 65_536;
 const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
@@ -40,6 +41,7 @@ export function trainingApi(parts: ApiParts): Hono {
     throw new ApiError(404, `there is no ${context.req.method} ${context.req.path}`);
   });
   for (const path of ["/healthz", "/readyz"]) app.get(path, (context) => context.json({ status: "ok" }));
+  app.get("/openapi.json", (context) => context.json(openApiDocument()));
   app.get("/metrics", async (context) =>
     context.body(await parts.metrics.text(), 200, { "content-type": parts.metrics.contentType }),
   );

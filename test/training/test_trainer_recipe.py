@@ -53,6 +53,7 @@ def test_faults_of_a_recipe(change: dict, named: str, tmp_path: Path) -> None:
         ({"stage": "corpus"}, "--out"),
         ({"stage": "corpus", "out": "x", "megabytes": "many"}, "--megabytes"),
         ({"stage": "corpus", "out": "../x"}, "leaves the work folder"),
+        ({"stage": "corpus", "out": "$work/../x"}, r"leaves \$work"),
         ({"stage": "corpus", "out": "$nowhere"}, r"no place \$nowhere"),
         ({"stage": "corpus", "out": True}, "'out'"),
         ({"stage": "corpus", "out": {}}, "'out'"),

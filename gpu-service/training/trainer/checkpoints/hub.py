@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from checkpoints.outside import public_addresses_only
+
 # Only what a conversion reads: no pickles, no code.
 ALLOWED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "README.md", "LICENSE*"]
 
@@ -18,9 +20,10 @@ def main() -> int:
     parser.add_argument("--into", type=Path, required=True)
     arguments = parser.parse_args()
     try:
-        commit = HfApi().model_info(arguments.name, revision=arguments.revision).sha
-        print(f"{arguments.name} at commit {commit}; pin it with --revision {commit}")
-        snapshot_download(arguments.name, revision=commit, local_dir=arguments.into, allow_patterns=ALLOWED)
+        with public_addresses_only():
+            commit = HfApi().model_info(arguments.name, revision=arguments.revision).sha
+            print(f"{arguments.name} at commit {commit}; pin it with --revision {commit}")
+            snapshot_download(arguments.name, revision=commit, local_dir=arguments.into, allow_patterns=ALLOWED)
     except Exception as error:  # the client raises its transport's errors; each is shown as it is
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -88,11 +88,13 @@ def parse_stage(entry: dict[str, Any], parser_of: Parser, places: Places, seed: 
 
 
 def resolve(text: str, places: Places, stage: str) -> Path:
-    """`$name` or `$name/rest` is a place; anything else lies under the work folder and may not leave it."""
+    """`$name` or `$name/rest` is a place; anything else lies under the work folder. Neither may be left."""
     if text.startswith("$"):
         name, _, rest = text[1:].partition("/")
         if name not in places:
             raise TrainerError(f"stage {stage!r}: there is no place ${name} (known: {', '.join(sorted(places))})")
+        if not (places[name] / rest).resolve().is_relative_to(places[name].resolve()):
+            raise TrainerError(f"stage {stage!r}: the path {text!r} leaves ${name}")
         return places[name] / rest
     path = (places["work"] / text).resolve()
     if not path.is_relative_to(places["work"].resolve()):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from checkpoints.outside import public_addresses_only
 from trainer.errors import TrainerError
 from trainer.licences import of_package, spdx
 from trainer.python_source import library_files, read_source
@@ -113,15 +114,16 @@ def read_hub(source: Source, r: random.Random) -> Iterator[Document]:
     options = source.options
     wanted = {"data_dir": options.get("data_dir"), "data_files": options.get("files")}
     try:
-        stream = datasets.load_dataset(
-            source.where,
-            options.get("config"),
-            split=options.get("split", "train"),
-            streaming=True,
-            **{key: value for key, value in wanted.items() if value is not None},
-        ).shuffle(seed=r.getrandbits(31), buffer_size=SHUFFLED_AHEAD)
-        for number, row in enumerate(stream, 1):
-            yield of_row(row, f"{source.where}:{number}", source)
+        with public_addresses_only():
+            stream = datasets.load_dataset(
+                source.where,
+                options.get("config"),
+                split=options.get("split", "train"),
+                streaming=True,
+                **{key: value for key, value in wanted.items() if value is not None},
+            ).shuffle(seed=r.getrandbits(31), buffer_size=SHUFFLED_AHEAD)
+            for number, row in enumerate(stream, 1):
+                yield of_row(row, f"{source.where}:{number}", source)
     except (ValueError, datasets.exceptions.DatasetsError) as error:
         raise TrainerError(f"corpus source {source.spec}: {error}") from None
 

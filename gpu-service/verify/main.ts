@@ -6,6 +6,7 @@ import type { Engine, EngineListener } from "./engines/engine.ts";
 import { startOnnxEngine } from "./engines/onnx/engine.ts";
 import { type Pace, parsePace } from "./engines/pace.ts";
 import { EnginePool } from "./engines/pool.ts";
+import { startVllm } from "./engines/vllm/start.ts";
 import { Link } from "./link/link.ts";
 import { NonceWindow } from "./link/nonces.ts";
 import { LinkServer } from "./link/server.ts";
@@ -47,7 +48,7 @@ async function main(): Promise<void> {
     log.warn({ label: pace.label }, "paced: steps take as long as those of an emulated machine");
     metrics.paced.set({ label: pace.label }, 1);
   }
-  const engine = await startWorkers();
+  const engine = config.engine === "vllm" ? await startCopies() : await startWorkers();
   const nonces = new NonceWindow(MAX_NONCES);
   const nowSeconds = () => Date.now() / 1000;
   const { info } = engine;
@@ -76,6 +77,21 @@ async function startWorkers(): Promise<Engine> {
   const stepMs = costs.points.map(({ slots, rows, ms }) => ({ slots, rows, ms: Number(ms.toFixed(2)) }));
   const cost = { step_ms: stepMs, per_1000_cached: perThousand(costs.attention) };
   log.info({ ...info, workers, widths, load_ms: loadMs, ...cost }, "target loaded and exact");
+  return pool;
+}
+
+/** Copies of the target in vLLM, each a process (or many, over Ray). */
+async function startCopies(): Promise<Engine> {
+  const pool = await startVllm(config, process.env, listener);
+  for (const { ready } of pool.engines) {
+    const { exact, difference } = ready;
+    log.info({ ...pool.info, exact, difference }, "target loaded");
+    if (!exact)
+      log.warn(
+        { difference },
+        "texts are equal up to numerics only: hints and companions show in the last bits",
+      );
+  }
   return pool;
 }
 

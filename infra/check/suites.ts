@@ -1,16 +1,21 @@
-/** The suites of `npm test`, each with the runner that it needs. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+/** The suites of tests, each with the runner that it needs. */
 import { join } from "node:path";
+import { PLUGIN } from "../models/vllm-env.ts";
 import { ROOT } from "../start/paths.ts";
-import { add, type Counts, countJunit, countVitest, NONE, withExitCode } from "./counts.ts";
+import { add, type Counts, countJunit, countVitest, NONE } from "./counts.ts";
+import { withReport } from "./report.ts";
 import { run } from "./run.ts";
+import { runVllm } from "./vllm.ts";
 
-export const SUITES = ["lint", "unit", "workerd", "service", "training"] as const;
+/** `npm test` runs these. */
+export const USUAL_SUITES = ["lint", "unit", "workerd", "service", "training"] as const;
+/** `vllm` needs several GB: only where it is asked for, and in CI. */
+export const SUITES = [...USUAL_SUITES, "vllm"] as const;
 export type Suite = (typeof SUITES)[number];
 
 const TRAINER = join(ROOT, "gpu-service/training/trainer");
 const TRAINER_TESTS = join(ROOT, "test/training");
+const VLLM_TESTS = join(ROOT, "test/vllm");
 const CLIENT_TESTS = join(ROOT, "test/clients");
 
 /** `python`: of the trainer's environment, with the tools of `requirements.txt` here. */
@@ -24,6 +29,8 @@ export function runSuite(suite: Suite, python: string): Promise<Counts> {
       return vitest(suite);
     case "training":
       return pytest(python);
+    case "vllm":
+      return runVllm((line) => console.log(line));
   }
 }
 
@@ -37,6 +44,12 @@ async function lint(python: string): Promise<Counts> {
       command: python,
       args: ["-m", "ruff", "check", ".", TRAINER_TESTS, CLIENT_TESTS],
       cwd: TRAINER,
+    },
+    {
+      name: "ruff of the vLLM plugin",
+      command: python,
+      args: ["-m", "ruff", "check", ".", VLLM_TESTS],
+      cwd: PLUGIN,
     },
     { name: "mypy", command: python, args: ["-m", "mypy", "trainer", "checkpoints"], cwd: TRAINER },
   ];
@@ -65,20 +78,3 @@ const pytest = (python: string): Promise<Counts> =>
   withReport("report.xml", countJunit, (report) =>
     run(python, ["-m", "pytest", TRAINER_TESTS, "-q", "--durations=5", `--junitxml=${report}`], TRAINER),
   );
-
-/** A runner that wrote no report counts as one failure. */
-async function withReport(
-  name: string,
-  count: (text: string) => Counts,
-  runTo: (report: string) => Promise<number>,
-): Promise<Counts> {
-  const folder = mkdtempSync(join(tmpdir(), "outrider-report-"));
-  try {
-    const report = join(folder, name);
-    const code = await runTo(report);
-    if (!existsSync(report)) return { ...NONE, failed: 1 };
-    return withExitCode(count(readFileSync(report, "utf8")), code);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}

@@ -5,7 +5,7 @@ import { SetupError } from "../../gpu-service/training/launchers/launcher.ts";
 import { StartError } from "../start/errors.ts";
 import { add, type Counts, NONE, summary } from "./counts.ts";
 import { setUp } from "./setup.ts";
-import { runSuite, SUITES, type Suite } from "./suites.ts";
+import { runSuite, SUITES, type Suite, USUAL_SUITES } from "./suites.ts";
 
 const began = Date.now();
 const heading = (text: string) => console.log(`\n== ${text} (${((Date.now() - began) / 1000).toFixed(0)} s)`);
@@ -16,7 +16,7 @@ if (unknown.length > 0) {
   console.error(`No such suite: ${unknown.join(", ")}. There are ${SUITES.join(", ")}.`);
   process.exit(1);
 }
-const suites = wanted.length > 0 ? SUITES.filter((suite) => wanted.includes(suite)) : SUITES;
+const suites = wanted.length > 0 ? SUITES.filter((suite) => wanted.includes(suite)) : USUAL_SUITES;
 
 let total: Counts = NONE;
 try {

@@ -2,10 +2,11 @@
 import type { TokensFrame } from "../../protocol/frames.ts";
 import { logprobsOf } from "../../protocol/sampling.ts";
 import type { Batch, Part } from "./batch.ts";
-import { type Block, commitBlock, rounded } from "./commit.ts";
+import { commitBlock, rounded } from "./commit.ts";
 import { type CostTable, withRows } from "./cost.ts";
 import { WASTE_SHARE } from "./plan.ts";
 import type { Sequence } from "./sequence.ts";
+import { tokensFrames } from "./tokens.ts";
 
 /**
  * Draws and commits the sequence's tokens; none while its prompt is not through. `row`: logits of a row of
@@ -27,30 +28,15 @@ export function settlePart(
   hinted.forEach((_, place) => {
     sequence.count(part.foretold!.sources[place]!, place, place < block.accepted);
   });
-  return framesOf(part, at, block);
-}
-
-/** One frame for each stretch of ids that one source had foretold; the token after them rides with the last. */
-function framesOf({ sequence, foretold }: Part, at: number, block: Block): TokensFrame[] {
-  const frames: TokensFrame[] = [];
-  for (let from = 0; from < block.ids.length; ) {
-    const source = from < block.accepted ? foretold?.sources[from] : undefined;
-    let to = from;
-    while (to < block.accepted && foretold?.sources[to] === source) to++;
-    const accepted = to - from;
-    if (to === block.accepted) to = block.ids.length;
-    frames.push({
-      type: "tokens",
-      stream: sequence.stream,
-      at: at + from,
-      ids: block.ids.slice(from, to),
-      accepted,
-      ...(source ? { source } : {}),
-      ...(block.logprobs ? { logprobs: block.logprobs.slice(from, to) } : {}),
-    });
-    from = to;
-  }
-  return frames;
+  const { ids, accepted, logprobs } = block;
+  return tokensFrames({
+    stream: sequence.stream,
+    at,
+    ids,
+    accepted,
+    sources: part.foretold?.sources ?? [],
+    logprobs,
+  });
 }
 
 /** Adds the log probabilities of the prompt's ids that follow `rows` rows, the first of them at `position`. */

@@ -1,0 +1,34 @@
+"""Lines of JSON, read by a thread of its own: bounded, so that whoever writes too fast is held back."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from typing import Any, TextIO
+
+MOST_WAITING = 1024
+CLOSE: dict[str, Any] = {"type": "close"}
+
+
+class Inbox:
+    def __init__(self, lines: TextIO) -> None:
+        self._queue: queue.Queue[dict[str, Any]] = queue.Queue(MOST_WAITING)
+        threading.Thread(target=self._read, args=(lines,), daemon=True).start()
+
+    def take(self, timeout: float | None = 0.0) -> list[dict[str, Any]]:
+        """All that is there; waits up to `timeout` seconds for the first (None: for ever)."""
+        messages: list[dict[str, Any]] = []
+        try:
+            messages.append(self._queue.get(block=timeout != 0, timeout=timeout or None))
+            while len(messages) < MOST_WAITING:
+                messages.append(self._queue.get_nowait())
+        except queue.Empty:
+            pass
+        return messages
+
+    def _read(self, lines: TextIO) -> None:
+        """The end of the input is a close: our parent is gone."""
+        for line in lines:
+            self._queue.put(json.loads(line))
+        self._queue.put(CLOSE)

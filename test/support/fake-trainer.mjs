@@ -1,7 +1,8 @@
 /**
  * Stands in for `python -u -m trainer run --recipe R --work W --out O --events E`: a few steps, each with a checkpoint.
  *
- * How it behaves lies in the folder of the first argument, a file for each recipe: {steps, step_ms?, die_at? (once, by SIGKILL), refuse?, no_release?, hold? (a child that ignores SIGTERM)}.
+ * How it behaves lies in the folder of the first argument, a file for each recipe: {steps, step_ms?, die_at? (once after
+ * each of these steps, by SIGKILL), die_before? (each time), refuse?, no_release?, hold? (a child that ignores SIGTERM)}.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -27,6 +28,7 @@ if (recipe.hold) {
 }
 for (let step = first + 1; step <= recipe.steps; step++) {
   await new Promise((resolve) => setTimeout(resolve, recipe.step_ms ?? 20));
+  if (recipe.die_before === step) process.kill(process.pid, "SIGKILL");
   writeFileSync(`${checkpoint}.new`, String(step));
   renameSync(`${checkpoint}.new`, checkpoint);
   const line = {
@@ -38,7 +40,7 @@ for (let step = first + 1; step <= recipe.steps; step++) {
     tok_s: 1000,
   };
   appendFileSync(option("events"), `${JSON.stringify(line)}\n`);
-  if (recipe.die_at === step && first < step) process.kill(process.pid, "SIGKILL");
+  if (recipe.die_at?.includes(step)) process.kill(process.pid, "SIGKILL");
 }
 if (!recipe.no_release) finish(option("out"));
 

@@ -20,7 +20,8 @@ export function temporaryFolder(): string {
 export type FakeRecipe = {
   steps: number;
   step_ms?: number;
-  die_at?: number;
+  die_at?: number[];
+  die_before?: number;
   refuse?: string;
   no_release?: boolean;
   hold?: boolean;

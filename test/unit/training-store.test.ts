@@ -70,6 +70,18 @@ test("a job that goes back because the service stops keeps its attempts", () => 
   expect(store.claim("L")?.attempts).toBe(2);
 });
 
+test("losses are counted while a job gets no further", () => {
+  const store = openStore();
+  store.add(job("a"));
+  const loseAt = (at: number) => {
+    store.claim("L");
+    const losses = store.noteLoss("a", at);
+    store.requeue("a", true);
+    return losses;
+  };
+  expect([5, 5, 9, 9, 7, 30].map(loseAt)).toEqual([1, 2, 1, 2, 3, 1]);
+});
+
 test("the public view of a job tells nothing of processes", () => {
   const store = openStore();
   store.add(job("a"));

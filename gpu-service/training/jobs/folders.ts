@@ -1,5 +1,13 @@
 /** Where a job's files lie. */
-import { appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Recipe } from "../../protocol/recipe.ts";
 import type { TrainingTask } from "../launchers/launcher.ts";
@@ -25,6 +33,12 @@ export class JobFolders {
     writeFileSync(`${task.recipe}.new`, JSON.stringify(recipe, null, 2));
     renameSync(`${task.recipe}.new`, task.recipe);
     return task;
+  }
+
+  /** How many stages the trainer has done: it leaves a marker for each. */
+  stagesDone(id: string): number {
+    const markers = join(this.#root, id, "work", "done");
+    return existsSync(markers) ? readdirSync(markers).length : 0;
   }
 
   logPath(id: string): string {

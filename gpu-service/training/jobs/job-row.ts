@@ -37,7 +37,9 @@ export const jobRowSchema = z.object({
   error: z.string().nullable(),
   owner: z.string().nullable(),
   process: z.string().nullable(),
+  /** In which it got no further than the one before. */
   attempts: z.number(),
+  lost_at: z.number(),
   cancel_requested: flag,
 });
 /** A job with what only the runner needs to know. `owner` and `process` are identities of processes. */
@@ -46,6 +48,6 @@ export type StoredJob = z.infer<typeof jobRowSchema>;
 /** What the API shows of it. */
 export function publicView(row: StoredJob): Job {
   const { owner: _owner, process: _process, attempts: _attempts, cancel_requested: _cancel, ...rest } = row;
-  const { recipe_json: _recipe, ...job } = rest;
+  const { recipe_json: _recipe, lost_at: _lost, ...job } = rest;
   return job;
 }

@@ -17,7 +17,10 @@ import { train } from "./train.ts";
 
 const POLL_MS = 300;
 const STORE_RETRY_MS = 2_000;
+/** Attempts in a row in which a job gets no further. */
 const MAX_ATTEMPTS = 3;
+/** More than any stage has. */
+const STEPS_OF_A_STAGE = 1e9;
 
 export type RunnerParts = {
   store: JobStore;
@@ -155,12 +158,19 @@ export class JobRunner {
     return { kind: "failed", message };
   }
 
+  /** How far a job is: stages, and steps of the one under way. */
+  #reached({ id }: StoredJob): number {
+    const step = this.#parts.store.get(id)?.progress?.step ?? 0;
+    return this.#parts.folders.stagesDone(id) * STEPS_OF_A_STAGE + Math.min(step, STEPS_OF_A_STAGE - 1);
+  }
+
   #settle(job: StoredJob, ended: Ended): void {
     const { store, folders, log } = this.#parts;
-    if (ended.kind === "again" && (!ended.isFailure || job.attempts < MAX_ATTEMPTS)) {
+    const losses = ended.kind === "again" && ended.isFailure ? store.noteLoss(job.id, this.#reached(job)) : 0;
+    if (ended.kind === "again" && losses < MAX_ATTEMPTS) {
       store.requeue(job.id, ended.isFailure);
     } else if (ended.kind === "again") {
-      store.finish(job.id, "failed", `${ended.message} (${job.attempts} times)`);
+      store.finish(job.id, "failed", `${ended.message} (${losses} times)`);
     } else if (ended.kind === "failed") {
       store.finish(job.id, "failed", ended.message);
     } else {

@@ -46,6 +46,8 @@ const MIGRATIONS = [
     INSERT INTO outbox (job, state, release, time)
     VALUES (NEW.id, NEW.state, NEW.release, strftime('%Y-%m-%dT%H:%M:%fZ'));
   END;`,
+  // How far the job was when its trainer was last lost.
+  "ALTER TABLE jobs ADD COLUMN lost_at INTEGER NOT NULL DEFAULT -1;",
 ];
 
 /** Safe when several services do it at once. */

@@ -119,6 +119,21 @@ export class JobStore {
     return this.get(id);
   }
 
+  /**
+   * Notes that the job's trainer was lost at this point (any number that grows on the way); returns how often it has
+   * been lost there, or before, in a row. Getting further begins the count anew.
+   */
+  noteLoss(id: string, at: number): number {
+    const row = this.#one(
+      `UPDATE jobs SET attempts = CASE WHEN ? > lost_at THEN 1 ELSE attempts END, lost_at = MAX(lost_at, ?)
+       WHERE id = ? RETURNING *`,
+      at,
+      at,
+      id,
+    );
+    return row?.attempts ?? 0;
+  }
+
   /** Puts a running job back, so that it goes on from its last checkpoint. `isFailure`: counts as an attempt. */
   requeue(id: string, isFailure: boolean): void {
     this.#run(

@@ -1,4 +1,5 @@
 /** One attempt at training a job: a trainer started or found again, followed, and ended when it is to stop. */
+import type { Progress } from "../../protocol/jobs.ts";
 import type { Launcher, Trainer, TrainerEnd, TrainingTask } from "../launchers/launcher.ts";
 import type { JobInputs } from "../traffic/job-inputs.ts";
 import { EventsFile } from "./events-file.ts";
@@ -25,7 +26,6 @@ export async function train(
   // Lines of an earlier attempt are not news.
   events.latest();
   const trainer = await trainerOf(parts, job, task, signal);
-  store.setProcess(job.id, trainer.identity);
   const unfollow = events.follow((progress) => store.setProgress(job.id, progress));
   const stopped = new Promise<never>((_, reject) => {
     const stop = () => void trainer.end().then(() => reject(signal.reason), reject);
@@ -49,11 +49,12 @@ async function trainerOf(
   task: TrainingTask,
   signal: AbortSignal,
 ): Promise<Trainer> {
-  const adopted = job.process === null ? undefined : launcher.adopt(job.process, task);
+  const adopted = job.process === null ? undefined : await launcher.adopt(job.process, task);
   if (adopted) return adopted;
   const tell = {
     log: (line: string) => folders.say(job.id, line),
-    progress: (progress: Parameters<JobStore["setProgress"]>[1]) => store.setProgress(job.id, progress),
+    progress: (progress: Progress) => store.setProgress(job.id, progress),
+    named: (identity: string) => store.setProcess(job.id, identity),
   };
   return launcher.start({ ...task, inputs: await inputs.fetch(job, task, tell.log) }, tell, signal);
 }

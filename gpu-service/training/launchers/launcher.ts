@@ -40,12 +40,17 @@ export type Trainer = {
 export type Launcher = {
   /** Sets the environment up if need be, then starts. Throws SetupError when this machine cannot run it. */
   start(task: TrainingTask, tell: Tell, signal: AbortSignal): Promise<Trainer>;
-  /** The trainer that an earlier service started, if it still runs. */
-  adopt(identity: string, task: TrainingTask): Trainer | undefined;
+  /** The trainer that an earlier service started, if it still runs; what is left of one that does not is ended. */
+  adopt(identity: string, task: TrainingTask): Promise<Trainer | undefined>;
 };
 
-/** How the set-up, which may take minutes, is seen from outside. */
-export type Tell = { log(line: string): void; progress(progress: Progress): void };
+export type Tell = {
+  /** How the set-up, which may take minutes, is seen from outside. */
+  log(line: string): void;
+  progress(progress: Progress): void;
+  /** Called before the trainer does anything: whoever is killed after that finds it again by its identity. */
+  named(identity: string): void;
+};
 
 /** This machine lacks something; the text says what, and what to do. */
 export class SetupError extends Error {

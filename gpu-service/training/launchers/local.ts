@@ -7,6 +7,7 @@ import {
   isComplete,
   type Launcher,
   SetupError,
+  type Tell,
   type Trainer,
   type TrainerEnd,
   type TrainingTask,
@@ -15,6 +16,8 @@ import { endGroup, isRunning, killGroup, processIdentity } from "./process.ts";
 import type { SetupShell } from "./python-env.ts";
 
 const WATCH_MS = 500;
+/** Runs its arguments once it is told to; not at all when whoever should tell it is gone. */
+const HELD = 'read -r _ || exit 1; exec "$@" </dev/null';
 
 export type LocalLauncherOptions = {
   /** Folder of the Python project: `python -m trainer` runs there. */
@@ -33,10 +36,13 @@ export function localLauncher(options: LocalLauncherOptions): Launcher {
         step: (step, steps) => tell.progress({ stage: "environment", step, steps }),
         signal,
       });
-      return startProcess(python, trainerArguments(task), options, task);
+      return startProcess(python, task, options, tell);
     },
-    adopt(identity, task) {
-      if (!isRunning(identity)) return undefined;
+    async adopt(identity, task) {
+      if (!isRunning(identity)) {
+        await endGroup(identity);
+        return undefined;
+      }
       return { identity, ended: watchForeign(identity, task), end: () => endGroup(identity) };
     },
   };
@@ -55,16 +61,16 @@ const trainerArguments = (task: TrainingTask): string[] =>
 
 function startProcess(
   python: string,
-  args: string[],
-  options: LocalLauncherOptions,
   task: TrainingTask,
+  options: LocalLauncherOptions,
+  tell: Tell,
 ): Trainer {
   const log = openSync(task.log, "a");
   const logStart = fstatSync(log).size;
-  const child = spawn(python, args, {
+  const child = spawn("sh", ["-c", HELD, "sh", python, ...trainerArguments(task)], {
     cwd: options.project,
     detached: true,
-    stdio: ["ignore", log, log],
+    stdio: ["pipe", log, log],
     env: { ...withoutSecrets(process.env), MODELS_ROOT: options.modelsRoot, PYTHONUNBUFFERED: "1" },
   });
   closeSync(log);
@@ -81,6 +87,9 @@ function startProcess(
   const identity = child.pid === undefined ? undefined : processIdentity(child.pid);
   if (identity === undefined)
     throw new SetupError(`${python} did not start, or ended at once; see ${task.log}`);
+  tell.named(identity);
+  // It may have been ended meanwhile: then nobody reads.
+  child.stdin?.on("error", () => {}).end("go\n");
   return { identity, ended, end: () => endGroup(identity) };
 }
 
@@ -96,6 +105,7 @@ function judge(code: number | null, signal: NodeJS.Signals | null, lastWords: ()
  */
 async function watchForeign(identity: string, task: TrainingTask): Promise<TrainerEnd> {
   while (isRunning(identity)) await sleep(WATCH_MS);
+  await endGroup(identity);
   return isComplete(task)
     ? { kind: "finished" }
     : { kind: "lost", message: "the trainer ended while nobody watched" };

@@ -37,6 +37,11 @@ export function boxVariables(
 ): Variables {
   return {
     LINK_KEYS: JSON.stringify([secrets.link]),
+    // The gates try a candidate against the verifier; both services are started in the repository.
+    GATES_PROGRAM: "infra/gates/main.ts",
+    VERIFIER_URL: settings.verifiers[0]!,
+    LINK_KEY_ID: secrets.link.id,
+    LINK_SECRET: secrets.link.secret,
     TRAINING_TOKEN: secrets.training,
     ADMIN_SECRET: secrets.admin,
     EDGE_URL: `https://${settings.domain ?? "WORKER.SUBDOMAIN.workers.dev"}`,

@@ -5,6 +5,7 @@ import { fromBase64Url } from "../gpu-service/protocol/token.ts";
 import type { QuotaLedger } from "./accounts/quota.ts";
 import type { LinkObjects } from "./link/shared-link.ts";
 import type { ChannelStub } from "./releases/channel-client.ts";
+import type { SecondWorker } from "./releases/second-worker.ts";
 import type { Instances } from "./retraining/schedule.ts";
 import { settingsSchema } from "./retraining/settings.ts";
 import type { StatisticsHandle } from "./statistics/routes.ts";
@@ -19,6 +20,8 @@ export type Env = {
   QUOTAS: { getByName(key: string): QuotaLedger };
   STATISTICS: { getByName(target: string): StatisticsHandle };
   TRAFFIC: TrafficQueue;
+  /** The second Worker, where there is one. */
+  CANARY?: SecondWorker;
   RETRAINING_CHAINS: Instances;
   /** Absent: requests are not counted. */
   REQUESTS?: RateLimit;
@@ -102,6 +105,10 @@ const configSchema = z
     TRAFFIC_RETENTION_DAYS: z.coerce.number().int().min(1).default(30),
     /** Bytes, compressed, of one day's captured traffic at most. */
     TRAFFIC_DAY_BYTES: z.coerce.number().int().min(0).default(1e9),
+    /** "canary": the second Worker, which serves a canary's share where the first has no room for it. */
+    SERVES: z.enum(["channel", "canary"]).default("channel"),
+    /** Most linear memory for drafts: an isolate has 128 MB for everything. */
+    DRAFT_MEMORY_BYTES: z.coerce.number().int().min(0).default(88e6),
     /** Tests only: lets a request ask for random or adversarial hints. */
     TEST_HINTS: flag,
     /** "1": plain ws to verifiers beyond loopback too, on a network that nobody else listens to. */
@@ -124,6 +131,8 @@ const configSchema = z
     corsOrigins: env.CORS_ORIGINS ?? [],
     training: { url: env.TRAINING_URL, token: env.TRAINING_TOKEN, recipe: env.RETRAIN_RECIPE },
     retraining: env.RETRAINING,
+    serves: env.SERVES,
+    draftMemoryBytes: env.DRAFT_MEMORY_BYTES,
     traffic: { retentionDays: env.TRAFFIC_RETENTION_DAYS, dayBytes: env.TRAFFIC_DAY_BYTES },
     testHints: env.TEST_HINTS,
   }));

@@ -52,7 +52,7 @@ function isolateFor(env: Env): Isolate {
   isolate = {
     config,
     links: new Links(config, Math.random),
-    releases: new ReleaseLoader(kernel),
+    releases: new ReleaseLoader(kernel, config.draftMemoryBytes, config.serves),
     keyCache: new Map(),
     text: undefined,
     memory: config.memory
@@ -75,18 +75,24 @@ function servicesOf(c: Context<AppEnv>): Services {
     served ??= releases.serve(c.get("requestId"));
     return served;
   };
+  const text = () => {
+    const loading = textOf(state, env, keepAlive);
+    const target = async (): Promise<TargetManifest> => (await loading).manifest;
+    const channel = env.CHANNELS.getByName(config.target);
+    keepAlive(releases.look({ bucket: env.RELEASES, channel, trusted: config.trustedKeys, target }));
+    return Promise.all([loading, releases.fresh()]).then(([loaded]) => loaded);
+  };
   return {
     config,
     keys: new ApiKeys(env.DB, state.keyCache),
     limitRate: async (key) => !env.REQUESTS || (await env.REQUESTS.limit({ key })).success,
     ledger: (key) => env.QUOTAS.getByName(key),
     keepAlive,
-    text: () => {
-      const text = textOf(state, env, keepAlive);
-      const target = async (): Promise<TargetManifest> => (await text).manifest;
-      const channel = env.CHANNELS.getByName(config.target);
-      keepAlive(releases.look({ bucket: env.RELEASES, channel, trusted: config.trustedKeys, target }));
-      return Promise.all([text, releases.fresh()]).then(([loaded]) => loaded);
+    text,
+    secondWorker: async () => {
+      if (!env.CANARY) return undefined;
+      await text().catch(() => undefined);
+      return releases.isForSecondWorker(c.get("requestId")) ? env.CANARY : undefined;
     },
     draft: () => releases.state,
     links: (prompt) => state.links.for(prompt, { objects: env.LINKS, place: placeOf(c.req.raw) }),

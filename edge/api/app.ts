@@ -1,6 +1,7 @@
 /** Routes of the public API and of the admin API, and what is the same for all of them. */
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { passOn } from "../releases/second-worker.ts";
 import { adminRoutes } from "./admin.ts";
 import { authenticated } from "./authentication.ts";
 import { createChatCompletion, createCompletion } from "./completions.ts";
@@ -27,6 +28,7 @@ export function createApp(servicesOf: (c: Context<AppEnv>) => Services): Hono<Ap
   app.get("/openapi.json", (c) => c.json(openApiDocument(c.var.services.config.target)));
   app.use("/v1/*", crossOrigin);
   app.route("/v1", operationRoutes());
+  for (const route of [ROUTES.completions, ROUTES.chat]) app.post(pathOf(route), passOn);
   app.use("/v1/*", authenticated("completions"));
   app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
   app.post(pathOf(ROUTES.completions), createCompletion);

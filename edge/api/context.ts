@@ -11,6 +11,7 @@ import type { DraftSource } from "../drafting/source.ts";
 import type { VerifierLink } from "../link/link.ts";
 import type { ChannelStub } from "../releases/channel-client.ts";
 import type { DraftState } from "../releases/loader.ts";
+import type { SecondWorker } from "../releases/second-worker.ts";
 import type { RetrainingParts } from "../retraining/routes.ts";
 import type { StatisticsHandle } from "../statistics/routes.ts";
 import type { TargetText } from "../text/target-text.ts";
@@ -29,6 +30,8 @@ export type Services = {
   keepAlive(work: Promise<unknown>): void;
   /** The target's text assets; looks after the draft release on the way, without waiting for it. */
   text(): Promise<TargetText>;
+  /** The Worker that is to serve the request in this one's place, if it is. */
+  secondWorker(): Promise<SecondWorker | undefined>;
   /** The draft release that a request would begin with now. */
   draft(): DraftState;
   links(prompt: readonly number[]): readonly VerifierLink[];

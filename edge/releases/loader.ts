@@ -9,7 +9,7 @@ import type { ChannelRecord, TargetManifest } from "../../gpu-service/protocol/m
 import type { Arm } from "../../gpu-service/protocol/statistics.ts";
 import type { DraftEngine } from "../drafting/model/index.ts";
 import { Loads } from "./loads.ts";
-import { type Loaded, Roles } from "./roles.ts";
+import { DoesNotFit, type Loaded, Roles } from "./roles.ts";
 import { isDrawn } from "./share.ts";
 import { type ReleaseSource, readManifest, readRecord, type Wanted } from "./wanted.ts";
 
@@ -20,14 +20,16 @@ export type DraftState = { release: string | null; note: string | null };
 export type Served = { arm: Arm; release: Release | undefined; state: DraftState };
 type News = { record: ChannelRecord; target: TargetManifest };
 
+/** Whom this Worker serves: everyone as the channel says, or a canary's share only. */
+export type Serves = "channel" | "canary";
+
 const LOOK_INTERVAL_MS = 5_000;
 /** A request of an isolate that has not looked for so long waits for the channel's answer, if not for any load. */
 const STALE_MS = 20_000;
 const MOST_WAIT_MS = 1_000;
-/** Most linear memory for drafts: an isolate has 128 MB for everything. */
-const MEMORY_LIMIT_BYTES = 88e6;
 
 export class ReleaseLoader {
+  readonly #serves: Serves;
   readonly #roles: Roles;
   readonly #loads = new Loads();
   /** The newest record that was read, and when it was found to be in force. */
@@ -35,15 +37,16 @@ export class ReleaseLoader {
   #readAt = Number.NEGATIVE_INFINITY;
   #note: string | null = "no draft release is loaded yet";
   /** Why a canary could not be loaded. */
-  #lost: { canary: string; note: string } | undefined;
+  #lost: { canary: string; note: string; isTooBig: boolean } | undefined;
   #lookAgainAt = 0;
   #looking: Promise<void> = Promise.resolve();
   /** Resolves when the channel has answered the last look, or has not. */
   #answered: Promise<unknown> = Promise.resolve();
 
-  /** `kernel`: the compiled draft.wasm. Made once per isolate. */
-  constructor(kernel: WebAssembly.Module, limitBytes = MEMORY_LIMIT_BYTES) {
+  /** `kernel`: the compiled draft.wasm. `limitBytes`: most linear memory for drafts. Made once per isolate. */
+  constructor(kernel: WebAssembly.Module, limitBytes: number, serves: Serves = "channel") {
     this.#roles = new Roles(kernel, limitBytes);
+    this.#serves = serves;
   }
 
   /** The current release, as far as it is loaded. */
@@ -60,6 +63,7 @@ export class ReleaseLoader {
   serve(requestId: string): Served {
     const canary = this.#record?.canary;
     const { release, state } = this;
+    if (canary && this.#serves === "canary") return { arm: "canary", release, state };
     if (!canary || !isDrawn(requestId, canary)) return { arm: "current", release, state };
     if (!this.#roles.canary) {
       const reason = this.#lost?.canary === canary.release ? this.#lost.note : "is not loaded yet";
@@ -68,6 +72,13 @@ export class ReleaseLoader {
     }
     const drawn = releaseOf(this.#roles.canary);
     return { arm: "canary", release: drawn, state: { release: drawn.id, note: null } };
+  }
+
+  /** Whether a second Worker is to serve the request: it was drawn for a canary that there is no room for here. */
+  isForSecondWorker(requestId: string): boolean {
+    const canary = this.#record?.canary;
+    if (!canary || this.#serves === "canary" || this.#lost?.canary !== canary.release) return false;
+    return this.#lost.isTooBig && !this.#roles.canary && isDrawn(requestId, canary);
   }
 
   /**
@@ -102,8 +113,14 @@ export class ReleaseLoader {
     if (record.sequence < (this.#record?.sequence ?? 0)) return null;
     this.#record = record;
     this.#readAt = Date.now();
-    this.#roles.take(record);
+    this.#roles.take(this.#toLoad(record));
     return { record, target };
+  }
+
+  /** A Worker for canaries loads the canary alone, as its own current release. */
+  #toLoad(record: ChannelRecord): Pick<ChannelRecord, "current" | "canary"> {
+    const { current, canary } = record;
+    return this.#serves === "canary" ? { current: canary ?? current, canary: null } : { current, canary };
   }
 
   /** Loads what the record names and is not there yet, the current release first. */
@@ -115,12 +132,12 @@ export class ReleaseLoader {
         await this.#roles[as]({ bucket, manifest, manifestSha256: wanted.manifest_sha256, isWanted });
         if (isWanted()) log("info", "draft release loaded", { release: manifest.id });
       });
-    const { current, canary } = record;
+    const { current, canary } = this.#toLoad(record);
     if (this.#roles.current?.manifestSha256 !== current.manifest_sha256)
       await load(current, "replaceCurrent");
     // A later look has seen another record and goes on from there.
     if (!canary || this.#roles.canary || record !== this.#record) return;
-    await load(canary, "loadCanary").catch((error: unknown) => this.#lose(canary.release, messageOf(error)));
+    await load(canary, "loadCanary").catch((error: unknown) => this.#lose(canary.release, error));
   }
 
   #tell(note: string): void {
@@ -128,8 +145,9 @@ export class ReleaseLoader {
     this.#note = note;
   }
 
-  #lose(canary: string, note: string): void {
-    this.#lost = { canary, note };
+  #lose(canary: string, error: unknown): void {
+    const note = messageOf(error);
+    this.#lost = { canary, note, isTooBig: error instanceof DoesNotFit };
     log("warn", "the current release serves the canary's share too", { canary, note });
   }
 }

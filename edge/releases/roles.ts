@@ -3,6 +3,11 @@ import type { ChannelRecord, DraftManifest } from "../../gpu-service/protocol/ma
 import { DraftEngine } from "../drafting/model/index.ts";
 import { Shelf } from "./shelf.ts";
 
+/** Not broken, but too big for the room there is. */
+export class DoesNotFit extends Error {
+  override name = "DoesNotFit";
+}
+
 export type Loaded = { manifest: DraftManifest; manifestSha256: string; engine: DraftEngine };
 /** A release to load, from where, and whether it is still the one that is wanted. */
 export type Wish = {
@@ -29,7 +34,7 @@ export class Roles {
   }
 
   /** What is loaded already takes its new role at once: a promotion and the end of a canary need no load. */
-  take({ current, canary }: ChannelRecord): void {
+  take({ current, canary }: Pick<ChannelRecord, "current" | "canary">): void {
     if (this.#canary?.manifestSha256 === current.manifest_sha256) {
       if (this.#current) this.#shelf.retire(this.#current.engine);
       this.#current = this.#canary;
@@ -82,5 +87,5 @@ export class Roles {
   }
 
   #tooBig = ({ id }: DraftManifest, where = ""): Error =>
-    new Error(`release ${id}: does not fit ${this.#shelf.limitBytes} bytes${where}`);
+    new DoesNotFit(`release ${id}: does not fit ${this.#shelf.limitBytes} bytes${where}`);
 }

@@ -3,3 +3,9 @@ declare module "*?raw" {
   const text: string;
   export default text;
 }
+
+/** The worker once more, with an isolate's state of its own. */
+declare module "*/worker.ts?second" {
+  const worker: typeof import("../../edge/worker.ts").default;
+  export default worker;
+}

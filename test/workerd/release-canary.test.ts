@@ -27,6 +27,8 @@ afterEach(() => {
 });
 
 const raw = (await crypto.subtle.exportKey("raw", testKeys.publicKey)) as ArrayBuffer;
+/** Room for any of them. */
+const MEMORY_BYTES = 88e6;
 const IDS = Array.from({ length: 400 }, (_, index) => `req_${index}`);
 
 /** A channel that a test moves, and a bucket whose reads it sees and may hold up. */
@@ -90,7 +92,7 @@ function served(loader: ReleaseLoader): Record<string, number> {
 async function roomForOne(): Promise<number> {
   const installation = new Installation();
   await installation.move("size");
-  const loader = new ReleaseLoader(kernel);
+  const loader = new ReleaseLoader(kernel, MEMORY_BYTES);
   await lookAfter(60, loader, installation);
   return loader.release!.engine.memory.bytes + 65536;
 }
@@ -98,7 +100,7 @@ async function roomForOne(): Promise<number> {
 it("serves a canary's share with the canary, always the same requests", async () => {
   const installation = new Installation();
   await installation.move("one", { release: "two", share: 0.25 });
-  const loader = new ReleaseLoader(kernel);
+  const loader = new ReleaseLoader(kernel, MEMORY_BYTES);
   await lookAfter(60, loader, installation);
   const counts = served(loader);
   expect(Object.keys(counts).sort()).toEqual(["canary: two", "current: one"]);
@@ -122,7 +124,7 @@ it("serves the canary's share with the current release where both do not fit, an
 
 it("promotes a canary without reading it again, and goes back to the previous release within 30 s", async () => {
   const installation = new Installation();
-  const loader = new ReleaseLoader(kernel);
+  const loader = new ReleaseLoader(kernel, MEMORY_BYTES);
   await installation.move("one", { release: "two", share: 0.5 });
   await lookAfter(60, loader, installation);
   const reads = installation.imageReads("two");
@@ -137,7 +139,7 @@ it("promotes a canary without reading it again, and goes back to the previous re
 
 it("ends a canary without interrupting the current release", async () => {
   const installation = new Installation();
-  const loader = new ReleaseLoader(kernel);
+  const loader = new ReleaseLoader(kernel, MEMORY_BYTES);
   await installation.move("one", { release: "two", share: 0.5 });
   await lookAfter(60, loader, installation);
   const { engine } = loader.release!;
@@ -166,7 +168,7 @@ it("gives the canary's place to a new current release where there is room for tw
 
 it("keeps a canary that is broken from harming anything, and tries it again later", async () => {
   const installation = new Installation();
-  const loader = new ReleaseLoader(kernel);
+  const loader = new ReleaseLoader(kernel, MEMORY_BYTES);
   await installation.move("one", { release: "broken", share: 0.5 });
   await putRelease("broken", { image: new Uint8Array(4096) });
   await lookAfter(60, loader, installation);
@@ -181,7 +183,7 @@ it("keeps a canary that is broken from harming anything, and tries it again late
 
 it("goes back at once though a load of what was taken back never ends", async () => {
   const installation = new Installation();
-  const loader = new ReleaseLoader(kernel);
+  const loader = new ReleaseLoader(kernel, MEMORY_BYTES);
   await installation.move("one");
   await lookAfter(60, loader, installation);
   await installation.move("one", { release: "stuck", share: 1 });
@@ -196,7 +198,7 @@ it("goes back at once though a load of what was taken back never ends", async ()
 
 it("lets a request of an isolate that has long not looked wait for the channel, not for ever", async () => {
   const installation = new Installation();
-  const loader = new ReleaseLoader(kernel);
+  const loader = new ReleaseLoader(kernel, MEMORY_BYTES);
   await installation.move("one", { release: "two", share: 0.5 });
   await lookAfter(60, loader, installation);
   await installation.move("two");

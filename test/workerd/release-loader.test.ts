@@ -20,6 +20,8 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+/** Room for any of them. */
+const MEMORY_BYTES = 88e6;
 const image = Uint8Array.from(oracleDraft(VOCABULARY, nextId));
 const raw = (await crypto.subtle.exportKey("raw", testKeys.publicKey)) as ArrayBuffer;
 const publicKey = btoa(String.fromCharCode(...new Uint8Array(raw))).replace(
@@ -96,12 +98,12 @@ function busyRequests(loader: ReleaseLoader) {
 
 it("loads once for all cold requests, and not at all from the bucket where the cache has it", async () => {
   const { source, imageReads } = await sourceOf("cold");
-  const loader = new ReleaseLoader(kernel);
+  const loader = new ReleaseLoader(kernel, MEMORY_BYTES);
   await Promise.all([1, 2, 3, 4].map(() => loader.look(source)));
   expect(loader.state).toEqual({ release: "cold", note: null });
   // Once for the memory, once for the cache.
   expect(imageReads()).toBe(2);
-  const nextIsolate = new ReleaseLoader(kernel);
+  const nextIsolate = new ReleaseLoader(kernel, MEMORY_BYTES);
   await look(nextIsolate, source);
   expect(nextIsolate.state.release).toBe("cold");
   expect(imageReads()).toBe(2);
@@ -117,7 +119,7 @@ it("does not trust the cache: a copy that does not match is dropped and the buck
     cacheName(stored),
     new Response(wrong, { headers: { "cache-control": "max-age=60" } }),
   );
-  const loader = new ReleaseLoader(kernel);
+  const loader = new ReleaseLoader(kernel, MEMORY_BYTES);
   await look(loader, source);
   expect(loader.state.release).toBe("poisoned");
   expect(imageReads()).toBe(2);
@@ -127,7 +129,7 @@ it("does not trust the cache: a copy that does not match is dropped and the buck
 
 /** Room for one release: another one has to take its place. */
 async function roomForOne(): Promise<number> {
-  const loader = new ReleaseLoader(kernel);
+  const loader = new ReleaseLoader(kernel, MEMORY_BYTES);
   await look(loader, (await sourceOf("size")).source);
   return loader.release!.engine.memory.bytes + 65536;
 }
@@ -208,7 +210,7 @@ it("tries a release that does not load again, but more and more rarely", async (
   const wrong = image.slice();
   wrong[wrong.length - 100]! ^= 1;
   const { source, imageReads } = await sourceOf("wrong", { image: wrong });
-  const loader = new ReleaseLoader(kernel);
+  const loader = new ReleaseLoader(kernel, MEMORY_BYTES);
   const triesAt: number[] = [];
   for (let minute = 0; minute < 20; minute++) {
     const before = imageReads();
@@ -237,7 +239,7 @@ it("keeps the release it has where the new one is too big for any place", async 
 
 it("begins anew where a look never ends, because its request was ended", async () => {
   const { source } = await sourceOf("after-a-lost-look");
-  const loader = new ReleaseLoader(kernel);
+  const loader = new ReleaseLoader(kernel, MEMORY_BYTES);
   void look(loader, { ...source, target: () => new Promise(() => {}) });
   expect(loader.look(source)).toBe(loader.look(source));
   expect(loader.release).toBeUndefined();

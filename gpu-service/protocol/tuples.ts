@@ -26,8 +26,8 @@ export type Parsed<T> = { ok: true; frame: T } | { ok: false; message: string };
 
 export function hintTuple({ stream, path, at, ids, source, branches = [] }: HintFrame): unknown[] {
   const tuple: unknown[] = [stream, path, at, packIds(ids)];
-  if (source !== "model" || branches.length > 0) tuple.push(LETTERS[source]);
-  if (branches.length > 0) tuple.push(branches.map((branch) => [branch.at, packIds(branch.ids)]));
+  if (source !== "model") tuple.push(LETTERS[source]);
+  for (const branch of branches) tuple.push(branch.at - at, packIds(branch.ids));
   return tuple;
 }
 
@@ -40,28 +40,29 @@ export function tokensTuple({ stream, at, ids, accepted, source }: TokensFrame):
 }
 
 export function readHint(tuple: readonly unknown[]): Parsed<HintFrame> {
-  const [stream, path, at, list, letter = "m", pairs = []] = tuple;
-  if (tuple.length > 6) return fault("6", "a hint has 6 entries at most");
+  const [stream, path, at, list, letter] = tuple;
   if (!isInteger(stream, 1, MAX_UINT32)) return fault("stream", UINT32_FROM_1);
   if (!isInteger(path, 0, MAX_UINT32)) return fault("path", UINT32);
   if (!isInteger(at, 0, MAX_UINT32)) return fault("at", UINT32);
   const ids = readIds(list, 1, MAX_HINT_IDS);
   if (!ids) return fault("ids", tokenIds(1, MAX_HINT_IDS));
-  const source = SOURCES.get(letter);
+  const hasLetter = typeof letter === "string";
+  const source = SOURCES.get(hasLetter ? letter : "m");
   if (!source) return fault("source", "is no source's letter");
-  if (!Array.isArray(pairs) || pairs.length > MAX_BRANCHES)
-    return fault("branches", `are not a list of at most ${MAX_BRANCHES}`);
-  const branches: { at: number; ids: number[] }[] = [];
-  for (const [n, pair] of pairs.entries()) {
-    if (!Array.isArray(pair) || pair.length !== 2) return fault(`branches.${n}`, "is not [at, ids]");
-    const [at, list] = pair as unknown[];
-    if (!isInteger(at, 0, MAX_UINT32)) return fault(`branches.${n}.at`, UINT32);
-    const ids = readIds(list, 1, MAX_HINT_IDS);
-    if (!ids) return fault(`branches.${n}.ids`, tokenIds(1, MAX_HINT_IDS));
-    branches.push({ at, ids });
-  }
+  const pairs = tuple.slice(hasLetter ? 5 : 4);
   const hint: HintFrame = { type: "hint", stream, path, at, ids, source };
-  return { ok: true, frame: branches.length > 0 ? { ...hint, branches } : hint };
+  if (pairs.length === 0) return { ok: true, frame: hint };
+  if (pairs.length % 2 > 0 || pairs.length > 2 * MAX_BRANCHES)
+    return fault("branches", `are not at most ${MAX_BRANCHES} pairs of an offset and ids`);
+  const branches: { at: number; ids: number[] }[] = [];
+  for (let n = 0; n < pairs.length / 2; n++) {
+    const offset = pairs[2 * n];
+    if (!isInteger(offset, -at, MAX_UINT32 - at)) return fault(`branches.${n}.at`, UINT32);
+    const ids = readIds(pairs[2 * n + 1], 1, MAX_HINT_IDS);
+    if (!ids) return fault(`branches.${n}.ids`, tokenIds(1, MAX_HINT_IDS));
+    branches.push({ at: at + offset, ids });
+  }
+  return { ok: true, frame: { ...hint, branches } };
 }
 
 export function readTokens(tuple: readonly unknown[]): Parsed<TokensFrame> {

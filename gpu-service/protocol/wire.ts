@@ -1,10 +1,10 @@
 /**
  * Frames as text. Hints and confirmed ids, which are nearly all of the traffic, travel as tuples:
  *
- *     [stream, path, at, ids, source, branches]    a hint, the edge's only tuple; branches: [[at, ids], …]
- *     [stream, at, ids, accepted, source]          confirmed ids, the verifier's only tuple
+ *     [stream, path, at, ids, source, offset, ids, offset, ids, …]    a hint, the edge's only tuple
+ *     [stream, at, ids, accepted, source]                             confirmed ids, the verifier's only tuple
  *
- * Left out at the end: no branches, the source "m" of a hint; 0 accepted and no source of confirmed ids.
+ * A pair of offset and ids is a branch at `at` + offset. Left out: the source "m" of a hint; 0 accepted and no source.
  * Sources by letter. Everything else, and confirmed ids with logprobs, is an object that names its fields; a reader
  * takes either form of either frame. In tuples, and in the `prompt` and `confirmed` of an `open`, ids are packed into
  * a string (`ids.ts`).

@@ -72,7 +72,18 @@ describe("frames on the wire", () => {
   it.each([
     [HINT, `[1,3,17,"AEcADG"]`],
     [{ ...HINT, source: "memory" }, `[1,3,17,"AEcADG","r"]`],
-    [{ ...HINT, branches: [{ at: 18, ids: [5] }] }, `[1,3,17,"AEcADG","m",[[18,"AAF"]]]`],
+    [{ ...HINT, branches: [{ at: 18, ids: [5] }] }, `[1,3,17,"AEcADG",1,"AAF"]`],
+    [
+      {
+        ...HINT,
+        source: "lookup",
+        branches: [
+          { at: 16, ids: [5] },
+          { at: 19, ids: [5, 2] },
+        ],
+      },
+      `[1,3,17,"AEcADG","l",-1,"AAF",2,"AAFAAC"]`,
+    ],
     [{ ...HINT, ids: [198, 2 ** 18] }, `[1,3,17,[198,262144]]`],
     [{ type: "cancel", stream: 2 }, `{"type":"cancel","stream":2}`],
   ] as [EdgeFrame, string][])("an edge sends %j as %s", (frame, text) => {
@@ -117,12 +128,12 @@ const list = (value: unknown) => {
   if (typeof value !== "string" || !/^([\w-]{3})*$/.test(value)) return value;
   return (value.match(/.../g) ?? []).map((id) => Buffer.from(`A${id}`, "base64url").readUIntBE(0, 3));
 };
-const branches = (pairs: unknown) =>
-  Array.isArray(pairs)
-    ? pairs.map((pair: unknown) =>
-        Array.isArray(pair) && pair.length === 2 ? { at: pair[0], ids: list(pair[1]) } : pair,
-      )
-    : pairs;
+const branches = (at: unknown, pairs: readonly unknown[]) =>
+  pairs.flatMap((offset, n) =>
+    n % 2
+      ? []
+      : [{ at: Number.isInteger(offset) ? Number(at) + Number(offset) : offset, ids: list(pairs[n + 1]) }],
+  );
 
 /** A frame of `fields` with up to three entries replaced at random. */
 function mangled(fields: readonly unknown[]): unknown[] {
@@ -135,9 +146,16 @@ describe("a tuple", () => {
   it("is taken exactly if the object that it stands for is", () => {
     let good = 0;
     for (let round = 0; round < 3_000; round++) {
-      const h = mangled([1, 3, 17, [284, 198], "l", [[18, [5]]]]);
-      const asHint = { stream: h[0], path: h[1], at: h[2], ids: list(h[3]), source: source(h[4]) };
-      const hint = { type: "hint", ...asHint, branches: branches(h[5]) };
+      const h = mangled([1, 3, 17, [284, 198], ...one([["l"], []]), 1, [5]]);
+      const hasLetter = typeof h[4] === "string";
+      const asHint = {
+        stream: h[0],
+        path: h[1],
+        at: h[2],
+        ids: list(h[3]),
+        source: source(hasLetter ? h[4] : "m"),
+      };
+      const hint = { type: "hint", ...asHint, branches: branches(h[2], h.slice(hasLetter ? 5 : 4)) };
       const t = mangled([1, 17, [284, 198], 1, "m"]);
       const asTokens = { stream: t[0], at: t[1], ids: list(t[2]), accepted: t[3], source: source(t[4]) };
       const tokens = { type: "tokens", ...asTokens };
@@ -161,13 +179,14 @@ describe("a tuple", () => {
     [`[1,3,17,"AAFA"]`, "frame: ids:"],
     [`[1,3,17,"AA="]`, "frame: ids:"],
     [`[1,3,17,"${"AAF".repeat(65)}"]`, "frame: ids:"],
-    [`[1,3,17,[1],"m",[[1,"AAF"],[1,"AA é"]]]`, "frame: branches.1.ids:"],
+    [`[1,3,17,[1],"m",1,"AAF",1,"AA é"]`, "frame: branches.1.ids:"],
     [`[1,3,17,[1],"x"]`, "frame: source:"],
-    [`[1,3,17,[1],"m",{}]`, "frame: branches:"],
-    [`[1,3,17,[1],"m",[[1]]]`, "frame: branches.0:"],
-    [`[1,3,17,[1],"m",[[1,[2]],[1.5,[2]]]]`, "frame: branches.1.at:"],
-    [`[1,3,17,[1],"m",[[1,["2"]]]]`, "frame: branches.0.ids:"],
-    [`[1,3,17,[1],"m",[],0]`, "frame: 6:"],
+    [`[1,3,17,[1],"m",1]`, "frame: branches:"],
+    [`[1,3,17,[1]${`,1,"AAF"`.repeat(9)}]`, "frame: branches:"],
+    [`[1,3,17,[1],{},[2]]`, "frame: branches.0.at:"],
+    [`[1,3,17,[1],-18,[2]]`, "frame: branches.0.at:"],
+    [`[1,3,17,[1],"m",1,[2],1.5,[2]]`, "frame: branches.1.at:"],
+    [`[1,3,17,[1],1,["2"]]`, "frame: branches.0.ids:"],
     [`[1,17,[5]]`, "frame: at:"],
     [`{"type":"hint","stream":1,"path":1,"at":1,"ids":[],"source":"model"}`, "frame: ids:"],
     [`{"type":"open"}`, "frame: stream:"],

@@ -1,6 +1,7 @@
 """The dials of every stage, for the training service to check recipes by.
 
-With the trainer's folder on PYTHONPATH: `python test/training/stage_dials.py > gpu-service/training/jobs/stage-dials.json`
+With the trainer's folder on PYTHONPATH, from the repository's root:
+`python test/training/stage_dials.py > gpu-service/training/jobs/stage-dials.json`
 """
 
 from __future__ import annotations

@@ -10,24 +10,28 @@ from trainer.acceptance import rounds
 from trainer.cut import cut, with_short_head
 from trainer.device import device_of
 from trainer.errors import TrainerError
-from trainer.loss import DistilLoss, listed_shares
+from trainer.loss import DistilLoss, Mix, listed_shares
 from trainer.progress import Progress
 from trainer.quantise import Quantisation
 from trainer.training import Schedule, train
 
 
-def obvious_loss(logits: torch.Tensor, rows: torch.Tensor, p: torch.Tensor, listed: torch.Tensor) -> torch.Tensor:
+def obvious_loss(
+    logits: torch.Tensor, rows: torch.Tensor, p: torch.Tensor, listed: torch.Tensor, mix: Mix
+) -> torch.Tensor:
     """By the formula, one position at a time."""
     total = torch.zeros(())
-    for z, ids, share, known in zip(logits, rows, p, listed, strict=True):
-        q = z.softmax(-1)[ids[known]]
-        share = share[known]
-        rest_p, rest_q = 1 - share.sum(), 1 - q.sum()
-        total = total + (share * (share / q).log()).sum() + rest_p * (rest_p / rest_q).log()
+    for z, ids, shares, known in zip(logits, rows, p, listed, strict=True):
+        q, share = z.softmax(-1)[ids[known]], shares[known]
+        q, share = torch.cat((q, 1 - q.sum()[None])), torch.cat((share, 1 - share.sum()[None]))
+        total = total + mix.forward_kl * (share * (share / q).log()).sum()
+        total = total + mix.reverse_kl * (q * (q / share).log()).sum()
+        total = total + mix.total_variation * (q - share).abs().sum() / 2
     return total / len(logits)
 
 
-def test_loss_and_gradient_follow_the_formula() -> None:
+@pytest.mark.parametrize("mix", [Mix(), Mix(0, 1, 0), Mix(0, 0, 1), Mix(0.5, 0.2, 2)], ids=str)
+def test_loss_and_gradient_follow_the_formula(mix: Mix) -> None:
     r = torch.Generator().manual_seed(3)
     hidden = torch.randn(7, 16, generator=r, requires_grad=True)
     head = (torch.randn(30, 16, generator=r) / 4).requires_grad_()
@@ -38,11 +42,11 @@ def test_loss_and_gradient_follow_the_formula() -> None:
     rows = row_of[top.indices]
     p = listed_shares(top.values, teacher.logsumexp(-1), rows >= 0)
     assert (p.sum(-1) < 1).all()
-    loss = DistilLoss.apply(hidden, head, rows.clamp(min=0), p, rows >= 0)
+    loss = DistilLoss.apply(hidden, head, rows.clamp(min=0), p, rows >= 0, mix)
     loss.backward()
     got = hidden.grad.clone(), head.grad.clone()
     hidden.grad = head.grad = None
-    wanted = obvious_loss(hidden @ head.T, rows, p, rows >= 0)
+    wanted = obvious_loss(hidden @ head.T, rows, p, rows >= 0, mix)
     wanted.backward()
     assert loss.item() == pytest.approx(wanted.item(), rel=2e-2)
     for mine, theirs in zip(got, (hidden.grad, head.grad), strict=True):

@@ -10,10 +10,11 @@ import pytest
 
 import trainer.humaneval as stage
 from trainer.decontaminate import humaneval
-from trainer.humaneval import body_of, program_of
+from trainer.humaneval import asked, body_of, program_of
 from trainer.progress import Progress
 from trainer.sandbox import Limits, run_program
 from trainer.stages import parser_of
+from trainer.vocabulary import Vocabulary
 
 TINY = Path(__file__).resolve().parents[2] / "infra/models/tiny/target"
 QUICK = Limits(seconds=1, memory_bytes=256 << 20)
@@ -81,6 +82,20 @@ def test_the_canonical_answers_pass_and_wrong_ones_do_not() -> None:
         assert not run_program(program_of(problem, "    return None\n"), Limits()).passed
 
 
+@pytest.mark.parametrize(
+    ("form", "wanted"),
+    [
+        ("plain", "def f():"),
+        (
+            "chat",
+            "<|im_start|>user\nComplete this Python function.<|im_end|>\n<|im_start|>assistant\n```python\ndef f():",
+        ),
+    ],
+)
+def test_how_a_model_is_asked(form: str, wanted: str) -> None:
+    assert asked("def f():\n", form, Vocabulary.read(TINY)).endswith(wanted)
+
+
 def run_stage(out: Path, limit: int) -> dict:
     words = ["--model", TINY, "--limit", limit, "--new", 16, "--threads", 1, "--seconds", 2, "--out", out]
     args = parser_of("humaneval").parse_args([str(word) for word in words])
@@ -98,7 +113,7 @@ def test_the_stage_judges_what_a_model_writes(tmp_path: Path) -> None:
 
 
 def test_the_stage_counts_what_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = {problem["prompt"]: problem["canonical_solution"] for problem in humaneval()}
+    answers = {problem["prompt"].rstrip(): problem["canonical_solution"] for problem in humaneval()}
 
     def every_other(model: object, vocabulary: object, prompts: list[str], *_: object) -> list[str]:
         return [answers[prompt] if n % 2 else "    return None\n" for n, prompt in enumerate(prompts)]

@@ -25,7 +25,7 @@ from trainer.cut import cut, frequent_ids, with_short_head
 from trainer.device import add_device, device_of
 from trainer.errors import TrainerError
 from trainer.llama import Llama
-from trainer.loss import DistilLoss, listed_shares
+from trainer.loss import DistilLoss, Mix, listed_shares
 from trainer.progress import Progress
 from trainer.quantise import Quantisation
 from trainer.texts import Text, read_texts
@@ -131,7 +131,7 @@ class Ahead:
         return ready.result()
 
 
-def loss_of(draft: Llama, batches: Batches) -> Callable[[int], tuple[Tensor, int]]:
+def loss_of(draft: Llama, batches: Batches, mix: Mix) -> Callable[[int], tuple[Tensor, int]]:
     """The loss by step number, on the draft's device; nothing is waited for there."""
     device = draft.head.device
     row_of = head_rows(draft).to(device)
@@ -146,7 +146,7 @@ def loss_of(draft: Llama, batches: Batches) -> Callable[[int], tuple[Tensor, int
         with torch.autocast(device.type, torch.bfloat16):
             hidden = states(batch.ids).flatten(0, 1)[batch.places]
         loss: Tensor = DistilLoss.apply(  # type: ignore[no-untyped-call]
-            hidden.float(), draft.head, rows.clamp(min=0), p, listed
+            hidden.float(), draft.head, rows.clamp(min=0), p, listed, mix
         )
         return loss, len(rows)
 
@@ -174,6 +174,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--context", type=int, default=2048, help="longest text of a cut draft")
     parser.add_argument("--head-rows", type=int, default=0, help="ids that the head knows (0: all)")
     parser.add_argument("--tokens", type=int, default=2048, help="tokens per batch, padding counted")
+    parser.add_argument("--forward-kl", type=float, default=1.0, help="how much this distance counts (default: 1)")
+    parser.add_argument("--reverse-kl", type=float, default=0.0, help="the same (default: 0)")
+    parser.add_argument("--total-variation", type=float, default=0.0, help="the same (default: 0)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--body-bits", type=int, default=8)
     parser.add_argument("--embedding-bits", type=int, default=4)
@@ -195,6 +198,7 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
         quantisation=Quantisation(args.body_bits, args.embedding_bits, args.head_bits),
         quantise_from=args.quantise_from,
     )
-    training.train(draft, loss_of(draft, Batches(texts, args.tokens, args.seed)), schedule, args.out, progress)
+    mix = Mix(args.forward_kl, args.reverse_kl, args.total_variation)
+    training.train(draft, loss_of(draft, Batches(texts, args.tokens, args.seed), mix), schedule, args.out, progress)
     copy_tokenizer(args.target, args.out)
     write_model(draft, args.out, Vocabulary.read(args.target).stop_ids, torch.float32)

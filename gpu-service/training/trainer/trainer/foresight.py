@@ -128,7 +128,7 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
         raise TrainerError("name a --release or a --draft")
     draft = read_image(args.release / IMAGE_FILE) if args.release else read_model(args.draft)
     if args.draft and args.bits:
-        draft.pretend(Quantisation(args.bits, args.bits, args.bits))
+        draft.round(Quantisation(args.bits, args.bits, args.bits))
     result = measure(draft, read_written(args.texts), args.window)
     write_text(args.out, json.dumps(result, indent=2) + "\n")
     for row in result:

@@ -1,6 +1,7 @@
 """Stage `humaneval`: how many of HumanEval's problems a model solves at the first try (pass@1, greedy).
 
-What the model writes is run against the problem's own tests, each in a sandbox (`sandbox.py`).
+What the model writes is run against the problem's own tests, each in a sandbox (`sandbox.py`). A model that was taught
+to chat is asked in its chat form (`--form chat`): given the bare function's head, it closes it and talks about it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,19 @@ from trainer.writing import Job, write
 RESULT_FILE = "humaneval.json"
 STOPS = ("\nclass ", "\ndef ", "\n#", "\nif ", "\nprint", "\n@", "\nfor ", "\nassert ", "\n```")
 """Where the function is over (Chen et al. 2021, and what chat models add)."""
+
+
+ASK = "Complete this Python function."
+FORMS = ("plain", "chat")
+
+
+def asked(prompt: str, form: str, vocabulary: Vocabulary) -> str:
+    """What the model goes on from: the function's head, in chat form as the beginning of the answer.
+
+    Without the line's end: in texts it is one token with the indentation after it, and a model is lost without that.
+    """
+    head = prompt.rstrip()
+    return head if form == "plain" else f"{vocabulary.chat(ASK)}```python\n{head}"
 
 
 def body_of(completion: str) -> str:
@@ -62,6 +76,7 @@ def complete(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder, with its tokenizer")
     parser.add_argument("--tokenizer", type=Path, help="folder of the tokenizer (default: the model's)")
+    parser.add_argument("--form", choices=FORMS, default="plain", help="how it is asked (default: plain)")
     parser.add_argument("--limit", type=int, default=0, help="problems, evenly spaced (0: all 164)")
     parser.add_argument("--new", type=int, default=256, help="most tokens per answer")
     parser.add_argument("--batch", type=int, default=32, help="answers written at a time")
@@ -79,7 +94,8 @@ def main(args: argparse.Namespace, progress: Progress) -> None:
     device = device_of(args.device)
     vocabulary = Vocabulary.read(args.tokenizer or args.model)
     model = read_model(args.model, writing_type(device)).to(device)
-    completions = complete(model, vocabulary, [p["prompt"] for p in problems], args.new, args.batch, progress)
+    prompts = [asked(problem["prompt"], args.form, vocabulary) for problem in problems]
+    completions = complete(model, vocabulary, prompts, args.new, args.batch, progress)
     limits = Limits(args.seconds, args.megabytes << 20)
     programs = [program_of(problem, text) for problem, text in zip(problems, completions, strict=True)]
     with ThreadPoolExecutor(args.threads) as pool:

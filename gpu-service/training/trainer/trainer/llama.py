@@ -14,7 +14,7 @@ from trainer.cache import Cache, aligned
 from trainer.layers import Embedding, Linear
 from trainer.llama_config import LlamaConfig
 from trainer.llama_layers import Layer, Norm
-from trainer.quantise import Quantisation
+from trainer.quantise import Quantisation, dequantise, quantise
 from trainer.rope import rotary_tables
 
 __all__ = ["Cache", "Llama", "LlamaConfig"]
@@ -66,7 +66,7 @@ class Llama(nn.Module):
         self.pretend(quantisation)
         for module in self.modules():
             if isinstance(module, Linear | Embedding) and module.bits is not None:
-                module.weight.copy_(module.seen())
+                module.weight.copy_(dequantise(*quantise(module.weight, module.bits)))
         self.pretend(None)
 
     def hidden(self, ids: Tensor) -> Tensor:

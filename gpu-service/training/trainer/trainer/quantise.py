@@ -15,6 +15,7 @@ from trainer.errors import TrainerError
 
 GROUP = 32
 INT8_MAX = 63
+INT4_MIN, INT4_MAX = -8, 7
 INT4_SHRINKS = (1.0, 0.93, 0.86)
 """Scales tried for int4, as shares of the one that reaches the largest weight: a little clipping often costs less."""
 
@@ -34,10 +35,25 @@ class Quantisation:
 
 
 def quantise(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    """[N,K] to quants int8 [N,K] and scales float32 [N,K/32] that bfloat16 holds exactly."""
-    groups = weight.detach().float().reshape(weight.shape[0], -1, GROUP)
-    quants, scales = (int8_groups if bits == 8 else int4_groups)(groups)
+    """[N,K] to quants int8 [N,K] and scales float32 [N,K/32] that bfloat16 holds exactly.
+
+    What lies on such a grid already stays what it is.
+    """
+    groups = grouped(weight)
+    quants, scales = rounded(groups, bits)
+    if bits == 4:
+        scales = own_grid(groups, scales)
+        quants = (groups / scales).round_().clamp_(INT4_MIN, INT4_MAX)
     return quants.reshape(weight.shape).to(torch.int8), scales.squeeze(-1)
+
+
+def grouped(weight: Tensor) -> Tensor:
+    """[N,K] to float32 [N,K/32,32]."""
+    return weight.detach().float().reshape(len(weight), -1, GROUP)
+
+
+def rounded(groups: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    return int8_groups(groups) if bits == 8 else int4_groups(groups)
 
 
 def dequantise(quants: Tensor, scales: Tensor) -> Tensor:
@@ -47,9 +63,9 @@ def dequantise(quants: Tensor, scales: Tensor) -> Tensor:
 
 def straight_through(weight: Tensor, bits: int) -> Tensor:
     """The weight as the image will hold it; its gradient passes as if nothing had been rounded."""
-    rows = weight.reshape(-1, weight.shape[-1])
-    rounded = dequantise(*quantise(rows, bits)).reshape(weight.shape)
-    return weight + (rounded - weight).detach()
+    quants, scales = rounded(grouped(weight.reshape(-1, weight.shape[-1])), bits)
+    seen = (quants * scales).reshape(weight.shape)
+    return weight + (seen - weight).detach()
 
 
 def int8_groups(groups: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,14 +73,18 @@ def int8_groups(groups: Tensor) -> tuple[Tensor, Tensor]:
     return (groups / scales).round_().clamp_(-INT8_MAX, INT8_MAX), scales
 
 
-def int4_groups(groups: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest weight lands on -8, whichever its sign; of a few scales the one with the least squared error."""
+def int4_groups(groups: Tensor, importance: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The largest weight lands on -8, whichever its sign; of a few scales the one with the least squared error.
+
+    `importance`: how much an error counts, for every weight of a group; all the same when absent.
+    """
     largest = groups.gather(-1, groups.abs().argmax(-1, keepdim=True))
     best: tuple[Tensor, Tensor, Tensor] | None = None
     for shrink in INT4_SHRINKS:
         scales = held_by_bfloat16(largest * (shrink / -8))
-        quants = (groups / scales).round_().clamp_(-8, 7)
-        error = (quants * scales - groups).square_().sum(-1, keepdim=True)
+        quants = (groups / scales).round_().clamp_(INT4_MIN, INT4_MAX)
+        errors = (quants * scales - groups).square_()
+        error = (errors if importance is None else errors * importance).sum(-1, keepdim=True)
         if best is None:
             best = quants, scales, error
         else:
@@ -72,6 +92,16 @@ def int4_groups(groups: Tensor) -> tuple[Tensor, Tensor]:
             best = tuple(torch.where(better, new, old) for new, old in zip((quants, scales, error), best, strict=True))  # type: ignore[assignment]
     assert best is not None
     return best[0], best[1]
+
+
+def own_grid(groups: Tensor, scales: Tensor) -> Tensor:
+    """For groups that lie on an int4 grid, whatever its largest quant, that grid's scale; `scales` for all others."""
+    largest = groups.gather(-1, groups.abs().argmax(-1, keepdim=True))
+    for quant in (*range(INT4_MIN, 0), *range(1, INT4_MAX + 1)):
+        own = held_by_bfloat16(largest / quant)
+        held = ((groups / own).round_().clamp_(INT4_MIN, INT4_MAX) * own == groups).all(-1, keepdim=True)
+        scales = torch.where(held, own, scales)
+    return scales
 
 
 def held_by_bfloat16(scales: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ STAGES = {
     "unpack": "take a release's image for a draft to begin with",
     "traffic": "let the target read captured requests again and keep its logits",
     "distil": "teach a draft to foresee the target",
+    "round": "round a draft's matrices to int4, on texts of its target",
     "evaluate": "measure acceptance on held-out texts",
     "compare": "measure a draft and its parent on held-out traffic",
     "perplexity": "measure a model's loss on ids",

@@ -2,7 +2,7 @@
 import { type Answer, head } from "./answer.ts";
 import { pulledBody } from "./body.ts";
 import type { ChoiceEvents } from "./choices.ts";
-import { streamChunks } from "./chunks.ts";
+import { streamEvents } from "./chunks.ts";
 import { failureToError } from "./errors.ts";
 import { chosen, totalUsage, Written } from "./written.ts";
 
@@ -29,7 +29,7 @@ export function respondWhole(events: ChoiceEvents, answer: Answer, abort: () => 
 
 /** Streams the answer; what fails is an `error` event and no `[DONE]`. */
 export function respondStream(events: ChoiceEvents, answer: Answer, abort: () => void): Response {
-  return new Response(pulledBody(serverSentEvents(events, answer), ": keep-alive\n\n", abort), {
+  return new Response(pulledBody(streamEvents(events, answer), ": keep-alive\n\n", abort), {
     headers: {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-cache",
@@ -65,8 +65,4 @@ function wholeObject(all: readonly Written[], answer: Answer): object {
     ),
     ...(reports && { outrider: reports.length === 1 ? reports[0] : reports }),
   };
-}
-
-async function* serverSentEvents(events: ChoiceEvents, answer: Answer): AsyncGenerator<string, void> {
-  for await (const data of streamChunks(events, answer)) yield `data: ${data}\n\n`;
 }

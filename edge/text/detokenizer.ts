@@ -5,6 +5,8 @@ export class Detokenizer {
   readonly #bytesOf: TokenBytes;
   /** Holds the bytes of an unfinished character back until the next token completes it. */
   readonly #decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
+  /** The decoder may hold bytes of such a character. */
+  #mayHold = false;
 
   constructor(bytesOf: TokenBytes) {
     this.#bytesOf = bytesOf;
@@ -12,7 +14,12 @@ export class Detokenizer {
 
   /** The characters that `id` completes. */
   push(id: number): string {
-    return this.#decoder.decode(this.#bytesOf(id), { stream: true });
+    const bytes = this.#bytesOf(id);
+    const isAscii = bytes.every((byte) => byte < 0x80);
+    // Nearly all of most texts: the decoder's call would cost more than the rest.
+    if (isAscii && !this.#mayHold) return String.fromCharCode(...bytes);
+    if (bytes.length > 0) this.#mayHold = !isAscii;
+    return this.#decoder.decode(bytes, { stream: true });
   }
 
   /** U+FFFD where the text ends inside a character, otherwise nothing. */

@@ -16,9 +16,11 @@ export const passOn: MiddlewareHandler<AppEnv> = async (c, next) => {
     // Of the same share there as here.
     request.headers.set("x-request-id", c.var.requestId);
     const response = await second.fetch(request);
-    return new Response(response.body, response);
+    if (response.status < 500) return new Response(response.body, response);
+    await response.body?.cancel();
+    throw new Error(`it answered ${response.status}`);
   } catch (error) {
-    const message = "the canary's Worker does not answer: served here";
+    const message = "the canary's Worker does not serve: the request is served here";
     console.warn(JSON.stringify({ level: "warn", message, request: c.var.requestId, error: String(error) }));
     return next();
   }

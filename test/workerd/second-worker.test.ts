@@ -133,12 +133,15 @@ it("refuses a wrong key there too, and counts what it serves for the canary", as
   });
 });
 
-it("serves the share itself where the second Worker fails", async () => {
+it.each<[string, () => Promise<Response>]>([
+  ["is not there", () => Promise.reject(new Error("no such service"))],
+  ["fails", async () => new Response("broken", { status: 500 })],
+])("serves the share itself where the second Worker %s", async (_, fetch) => {
   const { CANARY: working } = env;
-  Object.assign(env, { CANARY: { fetch: () => Promise.reject(new Error("no such service")) } });
+  Object.assign(env, { CANARY: { fetch } });
   const { outrider } = await complete(drawn[3]!);
   expect(outrider).toMatchObject({ release: "one", note: expect.stringContaining("canary two") });
-  expect(warnings.join()).toContain("the canary's Worker does not answer");
+  expect(warnings.join()).toContain("the canary's Worker does not serve");
   Object.assign(env, { CANARY: working });
 });
 

@@ -5,7 +5,8 @@ import { expect, test } from "vitest";
 import { type TrafficLine, tombstoneKey, trafficKey } from "../../gpu-service/protocol/traffic.ts";
 import { linesOf } from "../../gpu-service/training/traffic/batch.ts";
 import { fetchInputs, holdsDeleted, type InputsWish } from "../../gpu-service/training/traffic/inputs.ts";
-import { temporaryFolder } from "../support/training-folder.ts";
+import { jobEntry, openService, recipeOf, untilJob } from "../support/training.ts";
+import { prepareFolder, temporaryFolder } from "../support/training-folder.ts";
 
 const [ANNA, BERT] = ["a".repeat(32), "b".repeat(32)];
 const SPAN = { since: "2026-01-01T06:00:00.000Z", until: "2026-01-02T06:00:00.000Z" };
@@ -114,4 +115,22 @@ test("the parent's folder is named by its id; one for another target is refused"
   await expect(fetchInputs(parts, { ...wish, target: "other" }, temporaryFolder())).rejects.toThrow(
     "parent first: drafts for tiny, not for other",
   );
+});
+
+test("a job that learnt from traffic that was deleted meanwhile is trained anew before anything is published", async () => {
+  const folder = prepareFolder({ fake: { steps: 1 } });
+  const published: string[] = [];
+  let asked = 0;
+  const { store, runner } = openService(folder, {
+    inputs: { fetch: async () => ({}), isStale: async () => asked++ === 0 },
+    publish: async (job) => void published.push(job.release),
+  });
+  store.add(jobEntry("j", { recipe: recipeOf("fake"), traffic: SPAN }));
+  runner.start();
+  const job = await untilJob(store, "j");
+  await runner.close();
+  expect(job).toMatchObject({ state: "succeeded", error: null });
+  expect([asked, published]).toEqual([2, ["release-j"]]);
+  // Both times from its first step.
+  expect(readFileSync(join(folder, "jobs/j/starts"), "utf8")).toBe("0\n0\n");
 });

@@ -1,6 +1,6 @@
 /** The state of every chain, in D1: what people see, what the next chain begins from, what a tick reconciles. */
 import { z } from "zod";
-import type { ChainEnd, ChainFacts, ChainOrder } from "./chain.ts";
+import type { ChainEnd, ChainFacts, ChainOrder } from "./chain-types.ts";
 
 const text = z.string().nullable();
 const chainSchema = z.object({

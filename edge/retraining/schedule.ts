@@ -5,8 +5,8 @@
  */
 import type { Job } from "../../gpu-service/protocol/jobs.ts";
 import { isFinished } from "../../gpu-service/protocol/jobs.ts";
-import type { ChainOrder } from "./chain.ts";
 import type { ChainStore, StoredChain } from "./chain-store.ts";
+import type { ChainOrder } from "./chain-types.ts";
 
 /** Ticks of this schedule only look after the chains that go on. */
 export const RECONCILE_CRON = "*/15 * * * *";

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { ChannelChange } from "../../gpu-service/protocol/channel-change.ts";
 import { type Job, jobListSchema, jobSchema } from "../../gpu-service/protocol/jobs.ts";
-import type { ChainWorld } from "./chain.ts";
+import type { ChainWorld } from "./chain-types.ts";
 
 export type TrainingService = {
   url: string | undefined;

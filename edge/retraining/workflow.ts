@@ -1,7 +1,8 @@
 /** The chain as a Cloudflare Workflow: its steps are kept and tried again, its waits end early when it is woken. */
 import { WorkflowEntrypoint, type WorkflowEvent, type WorkflowStep } from "cloudflare:workers";
 import { type Env, readConfig } from "../config.ts";
-import { type ChainEnd, type ChainOrder, runChain, type Steps } from "./chain.ts";
+import { runChain } from "./chain.ts";
+import type { ChainEnd, ChainOrder, Steps } from "./chain-types.ts";
 import { WAKE } from "./schedule.ts";
 import { chainWorld } from "./world.ts";
 

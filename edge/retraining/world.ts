@@ -2,8 +2,8 @@
 import { channelRecordSchema, openEnvelope } from "../../gpu-service/protocol/manifest.ts";
 import type { Config, Env } from "../config.ts";
 import { armsOf } from "./arms.ts";
-import type { ChainWorld } from "./chain.ts";
 import { ChainStore } from "./chain-store.ts";
+import type { ChainWorld } from "./chain-types.ts";
 import { countTraffic } from "./traffic-count.ts";
 import { TrainingClient } from "./training-client.ts";
 

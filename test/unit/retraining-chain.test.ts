@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type ChainWorld, runChain, type Steps } from "../../edge/retraining/chain.ts";
+import { runChain } from "../../edge/retraining/chain.ts";
+import type { ChainWorld, Steps } from "../../edge/retraining/chain-types.ts";
 import { NO_REQUESTS, type RequestSums } from "../../edge/retraining/ratio.ts";
 import { DEFAULT_SETTINGS } from "../../edge/retraining/settings.ts";
 import type { Job } from "../../gpu-service/protocol/jobs.ts";

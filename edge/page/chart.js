@@ -1,14 +1,15 @@
 // A line over tokens, as SVG.
 
 const SVG = "http://www.w3.org/2000/svg";
-const [WIDTH, HEIGHT, LEFT, BOTTOM] = [600, 160, 72, 26];
+/** Margins hold the letters of a phone, which are larger than the chart. */
+const [WIDTH, HEIGHT, LEFT, TOP, BOTTOM] = [600, 160, 72, 16, 26];
 const LEAST_TOKENS = 32;
 
 /** `shares`: after each token, from 0 to 1. */
 export function drawShares(svg, shares) {
   const across = Math.max(LEAST_TOKENS, shares.length);
   const x = (token) => LEFT + ((WIDTH - LEFT - 4) * token) / across;
-  const y = (share) => 6 + (HEIGHT - BOTTOM - 6) * (1 - share);
+  const y = (share) => TOP + (HEIGHT - BOTTOM - TOP) * (1 - share);
   const rules = [0, 0.5, 1].flatMap((share) => [
     element("line", { x1: LEFT, x2: WIDTH, y1: y(share), y2: y(share), class: "rule" }),
     element("text", { x: LEFT - 6, y: y(share) + 4, "text-anchor": "end" }, `${100 * share} %`),

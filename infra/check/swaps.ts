@@ -1,4 +1,7 @@
-/** `npm run check:swaps`: no completion fails and no text changes while releases are swapped under load. */
+/**
+ * `npm run check:swaps [-- --swaps N] [--second-worker]`: no completion fails and no text changes while releases are
+ * swapped under load. With a second Worker there is room for one release in each.
+ */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startTemporarySystem } from "../bench/temporary-system.ts";
@@ -8,13 +11,18 @@ import { checkSwaps } from "./swap-run.ts";
 
 const TINY_DRAFT = join(ROOT, "infra/models/tiny/draft");
 const MOST_UPTAKE_S = 30;
+/** Linear memory that holds one release of the tiny draft (590 kB) and not two. */
+const ROOM_FOR_ONE_BYTES = 700_000;
 const say = (line: string) => console.log(line);
 
 await runMain(async () => ((await main()) ? 0 : 1));
 
 async function main(): Promise<boolean> {
-  const { values } = parseArgs({ options: { swaps: { type: "string", default: "20" } } });
-  const system = await startTemporarySystem({ target: "tiny", say });
+  const { values } = parseArgs({
+    options: { swaps: { type: "string", default: "20" }, "second-worker": { type: "boolean" } },
+  });
+  const secondWorker = values["second-worker"] && { draftMemoryBytes: ROOM_FOR_ONE_BYTES };
+  const system = await startTemporarySystem({ target: "tiny", say, ...(secondWorker && { secondWorker }) });
   try {
     const report = await checkSwaps(system, { draft: TINY_DRAFT, swaps: Number(values.swaps), say });
     for (const failure of report.failures) say(failure);

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { StartError } from "./errors.ts";
 import { type DataFolder, ROOT } from "./paths.ts";
 import type { Command } from "./processes.ts";
+import { twoWorkers } from "./second-worker.ts";
 
 const WRANGLER = join(ROOT, "node_modules/.bin/wrangler");
 const WRANGLER_TOML = join(ROOT, "wrangler.toml");
@@ -34,12 +35,16 @@ export async function applyMigrations(data: DataFolder): Promise<void> {
   writeFileSync(stamp, wanted);
 }
 
-/** The command that serves the worker; writes its variables to a file that only this user can read. */
+/**
+ * The command that serves the worker; writes its variables to a file that only this user can read. `second`: with the
+ * second Worker for canaries.
+ */
 export function workerCommand(
   data: DataFolder,
   port: number,
   inspectorPort: number,
   variables: WorkerVariables,
+  second = false,
 ): Command {
   const envFile = join(data.edge, "worker.env");
   const lines = Object.entries(variables).map(([name, value]) => `${name}='${value}'`);
@@ -51,6 +56,7 @@ export function workerCommand(
     args: [
       "dev",
       "--local",
+      ...(second ? twoWorkers(data, variables) : []),
       ...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", String(inspectorPort)],
       ...["--persist-to", data.edge, "--env-file", envFile],
       ...["--show-interactive-dev-session=false", "--log-level", "log"],

@@ -35,6 +35,8 @@ export type SystemOptions = {
   retrainRecipe?: string | undefined;
   /** Lets requests ask for random and adversarial hints: for the losslessness check only. */
   testHints?: boolean;
+  /** Room for drafts in the worker, in bytes, and a second Worker for canaries that do not fit it. */
+  secondWorker?: { draftMemoryBytes: number };
   /** Puts a network between worker and verifier, for benchmarks: `System.network`. */
   withNetwork?: boolean;
   /** How the worker reaches the verifier; it chooses when absent. */
@@ -110,9 +112,11 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
     TRAINING_TOKEN: secrets.training,
     ...(options.retrainRecipe && { RETRAIN_RECIPE: options.retrainRecipe }),
     ...(options.link && { LINK: options.link }),
+    ...(options.secondWorker && { DRAFT_MEMORY_BYTES: String(options.secondWorker.draftMemoryBytes) }),
     TEST_HINTS: options.testHints ? "1" : "0",
   };
-  start(workerCommand(data, ports.edge, await freePort(), variables));
+  const withSecond = options.secondWorker !== undefined;
+  start(workerCommand(data, ports.edge, await freePort(), variables, withSecond));
 
   const ready = async (name: string, url: string) => {
     await waitUntilReady(processes, { name, url, timeoutMs: READY_TIMEOUT_MS });

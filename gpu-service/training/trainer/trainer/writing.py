@@ -54,6 +54,8 @@ def write(
         logits = logits_of(state, model.head)
         best, best_ids = logits.topk(top, -1)
         drawn = draw(logits, best, best_ids, temperature[running], random)
+        if model.head_ids is not None:
+            drawn, best_ids = model.head_ids[drawn], model.head_ids[best_ids]
         written.put(running, step, drawn, best_ids, best, logits.logsumexp(-1))
         alive &= ~torch.isin(drawn, stops)
         share = float(alive.float().mean())

@@ -26,7 +26,13 @@ export type ChannelPutResult =
   | { kind: "stored"; sequence: number }
   | { kind: "untrusted" | "invalid" | "changed" | "replayed"; message: string };
 export type ChannelState = { sequence: number; envelope: Envelope };
-export type ChannelHistoryEntry = { sequence: number; release: string; key_id: string; at: string };
+export type ChannelHistoryEntry = {
+  sequence: number;
+  release: string;
+  canary: { release: string; share: number } | null;
+  key_id: string;
+  at: string;
+};
 
 const storedSchema = z.object({
   sequence: z.number(),
@@ -37,9 +43,11 @@ const storedSchema = z.object({
 const historySchema = z.object({
   sequence: z.number(),
   release: z.string(),
+  payload: z.string(),
   key_id: z.string(),
   at: z.number(),
 });
+const canarySchema = channelRecordSchema.pick({ canary: true });
 const MAX_HISTORY = 200;
 
 export class Channel extends DurableObject {
@@ -100,9 +108,16 @@ export class Channel extends DurableObject {
   /** Newest first. */
   history(): ChannelHistoryEntry[] {
     return this.ctx.storage.sql
-      .exec("SELECT sequence, release, key_id, at FROM records ORDER BY sequence DESC LIMIT ?", MAX_HISTORY)
+      .exec(
+        "SELECT sequence, release, payload, key_id, at FROM records ORDER BY sequence DESC LIMIT ?",
+        MAX_HISTORY,
+      )
       .toArray()
       .map((row) => historySchema.parse(row))
-      .map(({ at, ...entry }) => ({ ...entry, at: new Date(at).toISOString() }));
+      .map(({ sequence, release, payload, key_id, at }) => {
+        const { canary } = canarySchema.parse(JSON.parse(payload));
+        const tried = canary && { release: canary.release, share: canary.share };
+        return { sequence, release, canary: tried, key_id, at: new Date(at).toISOString() };
+      });
   }
 }

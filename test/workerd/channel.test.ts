@@ -165,6 +165,6 @@ test("over HTTP: read, write, and every refusal has its status", async () => {
   );
   const history = await (await request("/web/history")).json();
   expect(history).toEqual({
-    data: [{ sequence: 1, release: "draft-1", key_id: "old", at: new Date(NOW).toISOString() }],
+    data: [{ sequence: 1, release: "draft-1", canary: null, key_id: "old", at: new Date(NOW).toISOString() }],
   });
 });

@@ -135,7 +135,9 @@ def test_the_shipped_tiny_draft_foresees_its_target() -> None:
     assert acceptance["chat"].greedy > 0.4
     blank = read_image(TINY / "draft/model.draft")
     blank.initialise()
-    assert measure(blank, texts)["code"].greedy < 0.1
+    untaught = measure(blank, texts)["code"]
+    assert untaught.greedy < 0.1
+    assert 1 < acceptance["code"].perplexity < untaught.perplexity / 3
 
 
 def test_the_golden_logits_are_those_of_the_shipped_image() -> None:

@@ -4,12 +4,14 @@
 `one_minus_tv`: mean of sum_i min(p_i, q_i) at temperature 1, the most that any sampling can have in common; the
 target's tail beyond the stored ids is not counted, so the figure errs on the low side.
 `accepted_len_4`, `accepted_len_8`: ids accepted of so many drafted, greedily, from each place where a round begins.
+`perplexity`: of the draft on what the target drew at temperature 1, over the ids that its head knows.
 Of a long prompt the draft reads what it reads at the edge (`window.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from math import exp
 from statistics import mean
 
 import numpy as np
@@ -34,6 +36,7 @@ class Acceptance:
     one_minus_tv: float
     accepted_len_4: float
     accepted_len_8: float
+    perplexity: float
 
     def rounded(self) -> dict[str, float]:
         return {name: round(value, 4) for name, value in asdict(self).items()}
@@ -54,6 +57,7 @@ def measure(draft: Llama, texts: list[Text], window: int = EDGE_WINDOW) -> dict[
     """Acceptance per domain; the texts must hold each domain at temperature 0 and at 1."""
     greedy: dict[str, list[list[bool]]] = {}
     overlap: dict[str, list[float]] = {}
+    surprise: dict[str, list[float]] = {}
     head = draft.head
     device = head.device
     row_of = head_rows(draft).to(device)
@@ -70,21 +74,31 @@ def measure(draft: Llama, texts: list[Text], window: int = EDGE_WINDOW) -> dict[
                 greedy.setdefault(text.domain, []).append(matches)
             elif text.temperature == 1:
                 overlap.setdefault(text.domain, []).extend(shared(logits, text, row_of[top]))
+                answer = sent(torch.from_numpy(text.ids[text.prompt :].astype(np.int64)), device)
+                surprise.setdefault(text.domain, []).extend(surprises(logits, row_of[answer]))
     domains = sorted(greedy.keys() & overlap.keys())
     if not domains:
         raise TrainerError("no domain has texts at temperature 0 and at temperature 1: use prompts written by --held")
-    return {domain: acceptance(greedy[domain], overlap[domain]) for domain in domains}
+    return {domain: acceptance(greedy[domain], overlap[domain], surprise[domain]) for domain in domains}
 
 
-def acceptance(greedy: list[list[bool]], overlap: list[float]) -> Acceptance:
+def acceptance(greedy: list[list[bool]], overlap: list[float], surprise: list[float]) -> Acceptance:
     of_4, of_8 = (mean([n for matches in greedy for n in rounds(matches, drafted)] or [0]) for drafted in (4, 8))
-    return Acceptance(mean(match for matches in greedy for match in matches), mean(overlap), of_4, of_8)
+    match = mean(match for matches in greedy for match in matches)
+    return Acceptance(match, mean(overlap), of_4, of_8, exp(mean(surprise or [0])))
 
 
 def seen(text: Text, window: int) -> Text:
     """The text without what the draft does not read of its prompt."""
     cut = unread(text.prompt, window)
     return replace(text, prompt=text.prompt - cut, ids=text.ids[cut:])
+
+
+def surprises(logits: Tensor, rows: Tensor) -> list[float]:
+    """-log q of what stands there, where the head knows it."""
+    known = rows >= 0
+    found: list[float] = (-logits.log_softmax(-1)[known].gather(1, rows[known, None])[:, 0]).tolist()
+    return found
 
 
 def shared(logits: Tensor, text: Text, rows: Tensor) -> list[float]:

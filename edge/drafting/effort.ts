@@ -17,10 +17,10 @@ const MOST_PER_STEP = 48;
 /** The price of an id, in saved steps, where a step has time for one. */
 const TIME_PRICE = 0.5;
 /** The price of an id's bytes where they are no more than they should be. */
-const BYTE_PRICE = 0.0005;
-/** Bytes up per confirmed token beyond which they get dear: twice as many as there should be cost 16 times as much. */
-const BYTES_PER_TOKEN = 30;
-const DEARNESS = 4;
+const BYTE_PRICE = 0.0004;
+/** Bytes up per confirmed token beyond which they get dear: a quarter more of them cost 23 times as much each. */
+const BYTES_PER_TOKEN = 27;
+const DEARNESS = 14;
 /** Tokens' worth of bytes to begin with: much is sent before anything is confirmed. */
 const HEAD_START_TOKENS = 8;
 

@@ -11,8 +11,8 @@ const BATCH = 6;
 const FEWEST_IDS = 4;
 const LARGE_BATCH = 12;
 /** Bytes of a hint's frame with its header, of a branch and of an id. */
-const FRAME_BYTES = 24;
-const BRANCH_BYTES = 10;
+const FRAME_BYTES = 20;
+const BRANCH_BYTES = 6;
 const ID_BYTES = 3;
 
 /**

@@ -25,7 +25,7 @@ export type Instances = {
 };
 export type ScheduleParts = {
   target: string;
-  /** What a chain's job trains by; nothing is scheduled without it. */
+  /** What a chain's job trains by; none begins without it, but those that go on are looked after. */
   recipe: string | undefined;
   store: ChainStore;
   instances: Instances;
@@ -38,15 +38,14 @@ export type ScheduleParts = {
 export type CronTick = { cron: string; scheduledTime: number };
 
 export async function onTick(tick: CronTick, parts: ScheduleParts): Promise<void> {
-  if (parts.recipe === undefined) {
-    return parts.log({ level: "info", message: "retraining: no RETRAIN_RECIPE, nothing to do" });
-  }
+  const { recipe, log } = parts;
   try {
     await reconcile(parts);
     if (tick.cron === RECONCILE_CRON) return;
-    await begin({ id: chainOf(tick), recipe: parts.recipe, forced: false }, parts);
+    if (recipe === undefined) log({ level: "info", message: "retraining: no RETRAIN_RECIPE, nothing to do" });
+    else await begin({ id: chainOf(tick), recipe, forced: false }, parts);
   } catch (error) {
-    parts.log({ level: "error", message: `retraining: ${reasonOf(error)}`, cron: tick.cron });
+    log({ level: "error", message: `retraining: ${reasonOf(error)}`, cron: tick.cron });
   }
 }
 

@@ -106,6 +106,7 @@ test("without a recipe nothing happens; what fails is logged and the next tick m
   const { parts, tick, done, logged, refuse } = schedule();
   await onTick({ cron: NIGHTLY, scheduledTime: MORNING }, { ...parts, recipe: undefined });
   expect(done).toEqual([]);
+  expect(logged).toEqual(["info: retraining: no RETRAIN_RECIPE, nothing to do"]);
   refuse(new Error("workflows are down"));
   await tick();
   expect(logged.at(-1)).toBe("error: retraining: workflows are down");

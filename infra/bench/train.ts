@@ -15,7 +15,7 @@ const MODELS: readonly Model[] = [
   { name: "4x576 V49k", shape: [4, 576, 9, 3, 1536], vocab: 49152, batch: 2, steps: 2 },
 ];
 const SIDES = ["ours", "theirs"] as const;
-const TURNS = { quick: 3, full: 12 };
+const TURNS = { quick: 2, full: 12 };
 
 export async function benchTrain(
   { quick }: { quick: boolean },

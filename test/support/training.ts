@@ -39,9 +39,10 @@ export async function untilJob(
   store: JobStore,
   id: string,
   wanted: (job: Job) => boolean = (job) => isFinished(job.state),
+  timeoutMs = 60_000,
 ): Promise<Job> {
   let job = store.get(id);
-  for (let waited = 0; waited < 20_000; waited += 20) {
+  for (let waited = 0; waited < timeoutMs; waited += 20) {
     job = store.get(id);
     if (job && wanted(job)) return job;
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -211,9 +211,27 @@ test("a trainer that outlived its service is followed on, not started twice", as
   expect(startsOf(folder)).toEqual(["0"]);
 });
 
-async function killServiceAt(folder: string, store: ReturnType<typeof openService>["store"], step: number) {
+test("two services on one store run every job once", async () => {
+  const folder = folderOf({ steps: 5, step_ms: 20 });
+  const { store } = openService(folder);
+  const ids = ["a", "b", "c", "d", "e", "f"];
+  for (const id of ids) store.add(jobEntry(id, { publish: "no" }));
+  const services = [spawnService(folder), spawnService(folder)];
+  for (const id of ids) expect(await untilJob(store, id)).toMatchObject({ state: "succeeded" });
+  expect(ids.map((id) => startsOf(folder, id))).toEqual(ids.map(() => ["0"]));
+  for (const service of services) {
+    service.kill("SIGTERM");
+    await once(service, "exit");
+  }
+});
+
+function spawnService(folder: string) {
   const script = join(import.meta.dirname, "../support/training-process.ts");
-  const service = spawn(process.execPath, [script, folder], { stdio: ["ignore", "ignore", "inherit"] });
+  return spawn(process.execPath, [script, folder], { stdio: ["ignore", "ignore", "inherit"] });
+}
+
+async function killServiceAt(folder: string, store: ReturnType<typeof openService>["store"], step: number) {
+  const service = spawnService(folder);
   await untilJob(store, "job-1", atStep(step));
   service.kill("SIGKILL");
   await once(service, "exit");

@@ -12,6 +12,7 @@ import { benchRtt } from "./rtt.ts";
 import { benchSpeedup } from "./speedup.ts";
 import { benchTrain } from "./train.ts";
 import { benchVerifier } from "./verifier.ts";
+import { benchVllm } from "./vllm.ts";
 
 const BENCHES: Record<string, Bench> = {
   speedup: benchSpeedup,
@@ -21,6 +22,7 @@ const BENCHES: Record<string, Bench> = {
   capacity: benchCapacity,
   train: benchTrain,
   acceptance: benchAcceptance,
+  vllm: benchVllm,
   api: benchApi,
 };
 const USAGE = `npm run bench -- NAME [--quick] [--json] [--plot]

@@ -12,6 +12,7 @@ import { fireCron, readCrons, tickCrons } from "./cron.ts";
 import { openDevelopmentKey } from "./development-key.ts";
 import { loadDraft } from "./draft.ts";
 import { applyMigrations, readWranglerToml, workerCommand } from "./edge.ts";
+import { type EngineName, engineVariables, readEngine } from "./engine.ts";
 import { lockDataFolder } from "./lock.ts";
 import type { DataFolder } from "./paths.ts";
 import { freePort, type Ports } from "./ports.ts";
@@ -41,6 +42,8 @@ export type SystemOptions = {
   withNetwork?: boolean;
   /** How the worker reaches the verifier; it chooses when absent. */
   link?: "own" | "shared";
+  /** The verifier's engine; ENGINE of the environment when absent. */
+  engine?: EngineName;
   /** More of the verifier's environment, for benchmarks. */
   verifierEnv?: Record<string, string>;
   /** The worker has loaded nothing when it begins to serve, for benchmarks. */
@@ -96,7 +99,8 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
   building.catch(() => {});
   const target = await prepareTarget(options.target, data, say, options.orTiny);
   const verifier = verifierCommand(target, ports, secrets);
-  start({ ...verifier, env: { ...verifier.env, ...options.verifierEnv } });
+  const engine = await engineVariables(options.engine ?? readEngine(), target, data, say);
+  start({ ...verifier, env: { ...verifier.env, ...engine, ...options.verifierEnv } });
   start(trainingCommand(data, ports, secrets, publishing));
   await building;
   const to = { host: "127.0.0.1", port: ports.verifier };

@@ -28,7 +28,9 @@ class Inbox:
         return messages
 
     def _read(self, lines: TextIO) -> None:
-        """The end of the input is a close: our parent is gone."""
-        for line in lines:
-            self._queue.put(json.loads(line))
-        self._queue.put(CLOSE)
+        """The end of the input is a close: our parent is gone. So is what cannot be read."""
+        try:
+            for line in lines:
+                self._queue.put(json.loads(line))
+        finally:
+            self._queue.put(CLOSE)

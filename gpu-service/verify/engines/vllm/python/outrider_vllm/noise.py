@@ -37,6 +37,11 @@ def position_key(seed: int, position: int) -> tuple[int, int]:
     return first, mix32(first ^ mix32(high ^ 0xC2B2AE35) ^ position)
 
 
+def gumbel_of_bits(bits: float) -> float:
+    """-ln(-ln u) for u = (bits + ½) / 2³² by the platform's logarithm: for bounds, not for draws."""
+    return -math.log(-math.log((bits + 0.5) / 2**32))
+
+
 def noise_bits(keys: list[tuple[int, int]], tokens: Tensor) -> Tensor:
     """32 uniform bits as int32[rows, n]. `keys`: one per row; `tokens`: int32[n], or int32[rows, n]."""
     pairs = torch.tensor([[_signed(a), _signed(b)] for a, b in keys], dtype=torch.int32, device=tokens.device)

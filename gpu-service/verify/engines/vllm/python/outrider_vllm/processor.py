@@ -46,6 +46,8 @@ class SeededProcessor(MinTokensLogitsProcessor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.draws: dict[int, Draws] = {}
+        # What is compiled at its first use is compiled now, not under the first request.
+        choose(torch.zeros(1, 2, device=self.device), [Row(Sampling(temperature=1.0, seed=0), 0)])
 
     def update_state(self, batch_update: Any) -> None:
         process_dict_updates(self.draws, batch_update, _draws_of)

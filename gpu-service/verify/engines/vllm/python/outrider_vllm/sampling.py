@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,8 +20,6 @@ from outrider_vllm.truncation import allowed_tokens
 
 # Of a row's tokens so many get exact noise; they are the ones that rough noise ranks first.
 FINALISTS = 16
-# Rows whose scores are in work at once: on a CPU they should stay in its cache.
-ROWS_AT_ONCE = {"cpu": 4}
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,9 @@ def choose(logits: Tensor, rows: Sequence[Row]) -> Tensor:
         penalise(logits[index], row)
     tokens = logits.argmax(dim=-1)
     drawn = [index for index, row in enumerate(rows) if row.sampling.temperature > 0]
-    step = ROWS_AT_ONCE.get(logits.device.type, len(drawn) or 1)
-    for start in range(0, len(drawn), step):
-        part = drawn[start : start + step]
-        tokens[part] = draw(logits[part], [rows[index] for index in part])
+    if drawn:
+        draw = draw_on_cpu if logits.device.type == "cpu" else draw_on_device
+        tokens[drawn] = draw(logits[drawn], [rows[index] for index in drawn])
     return tokens
 
 
@@ -62,12 +60,22 @@ def penalise(logits: Tensor, row: Row) -> None:
         logits[tokens] = (logits[tokens].double() + bias).float()
 
 
-def draw(logits: Tensor, rows: Sequence[Row]) -> Tensor:
-    """int64[rows], of rows whose temperature is above 0. `logits`: f32[rows, vocabulary]."""
+def draw_on_cpu(logits: Tensor, rows: Sequence[Row]) -> Tensor:
+    """As `draw_on_device`, row by row in compiled code."""
+    from outrider_vllm.cpu_draw import draw_row
+
+    truncate(logits, rows)
+    tokens = []
+    for values, row in zip(logits.numpy(), rows, strict=True):
+        first, second = position_key(row.sampling.seed, row.position)
+        tokens.append(draw_row(values, row.sampling.temperature, np.uint64(first), np.uint64(second)))
+    return torch.tensor(tokens)
+
+
+def draw_on_device(logits: Tensor, rows: Sequence[Row]) -> Tensor:
+    """int64[rows], of rows whose temperature is above 0, all at once. `logits`: f32[rows, vocabulary], truncated."""
     temperatures = torch.tensor([row.sampling.temperature for row in rows], dtype=torch.float64, device=logits.device)
-    for index, row in enumerate(rows):
-        if row.sampling.is_truncated:
-            logits[index].masked_fill_(~allowed_tokens(logits[index], row.sampling), -torch.inf)
+    truncate(logits, rows)
     keys = [position_key(row.sampling.seed, row.position) for row in rows]
     vocabulary = logits.shape[-1]
     every = torch.arange(vocabulary, dtype=torch.int32, device=logits.device)
@@ -83,6 +91,13 @@ def draw(logits: Tensor, rows: Sequence[Row]) -> Tensor:
             logits[index : index + 1], whole, keys[index : index + 1], temperatures[index : index + 1]
         )
     return tokens
+
+
+def truncate(logits: Tensor, rows: Sequence[Row]) -> None:
+    """Rules out, in place, what top-k, top-p and min-p leave no chance."""
+    for index, row in enumerate(rows):
+        if row.sampling.is_truncated:
+            logits[index].masked_fill_(~allowed_tokens(logits[index], row.sampling), -torch.inf)
 
 
 def exact_best(

@@ -12,14 +12,15 @@ from pathlib import Path
 
 LAUNCHER = Path(__file__).with_name("sandboxed.py")
 MIB = 1 << 20
-GRACE_S = 5.0
-"""Beyond the processor's time: a program that sleeps uses none, and starting takes some."""
 
 
 @dataclass(frozen=True)
 class Limits:
     seconds: int = 5
+    """Of the processor."""
     memory_bytes: int = 512 * MIB
+    grace_s: float = 5.0
+    """By the clock, beyond the processor's time: a program that sleeps uses none, and starting takes some."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def run_program(program: str, limits: Limits) -> Outcome:
                 cwd=empty,
                 env={},
                 start_new_session=True,
-                timeout=limits.seconds + GRACE_S,
+                timeout=limits.seconds + limits.grace_s,
                 check=False,
             )
         except subprocess.TimeoutExpired:

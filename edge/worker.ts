@@ -17,8 +17,8 @@ import type { RetrainingParts } from "./retraining/routes.ts";
 import { onTick } from "./retraining/schedule.ts";
 import { TrainingClient } from "./retraining/training-client.ts";
 import { type Sending, StatisticsBatcher } from "./statistics/batcher.ts";
+import { enter } from "./statistics/books.ts";
 import { loadTargetText, type TargetText } from "./text/target-text.ts";
-import { capture, totalsOf } from "./traffic/capture.ts";
 import { deleteOldTraffic } from "./traffic/deletion.ts";
 import { storeTraffic } from "./traffic/store.ts";
 import { type SubjectCache, Subjects } from "./traffic/subjects.ts";
@@ -97,19 +97,17 @@ function servicesOf(c: Context<AppEnv>): Services {
     draft: () => releases.state,
     links: (prompt) => state.links.for(prompt, { objects: env.LINKS, place: placeOf(c.req.raw) }),
     startDrafting: (request, memory) => startDrafting(request, begun().release, begun().state, memory),
-    account: (completed, arrival, mayCapture) =>
-      keepAlive(
-        arrival.then((report) => {
-          const { drafted = {}, accepted = {} } = report?.counts ?? {};
-          const counted = { drafted: totalsOf(drafted), accepted: totalsOf(accepted) };
-          const send: Sending["send"] = (batch) => env.STATISTICS.getByName(config.target).add(batch);
-          const { release } = completed;
-          state.statistics.add({ release, arm: begun().arm, ...counted }, { send, keepAlive });
-          if (!mayCapture) return;
-          const subject = () => new Subjects(env.DB, state.subjects).of(c.var.key.id);
-          return capture({ ...completed, target: config.target, report }, subject, env.TRAFFIC);
-        }),
-      ),
+    account: (completed, arrival, mayCapture) => {
+      const subject = () => new Subjects(env.DB, state.subjects).of(c.var.key.id);
+      const entry = {
+        completed: { ...completed, target: config.target },
+        arm: begun().arm,
+        subject: mayCapture ? subject : undefined,
+      };
+      const send: Sending["send"] = (batch) => env.STATISTICS.getByName(config.target).add(batch);
+      const { statistics } = state;
+      keepAlive(enter(entry, arrival, { statistics, sending: { send, keepAlive }, traffic: env.TRAFFIC }));
+    },
     statistics: (target) => env.STATISTICS.getByName(target),
     traffic: () => ({ bucket: env.RELEASES, subjects: new Subjects(env.DB, state.subjects) }),
     recall: ({ tenant, text, prompt }) => {

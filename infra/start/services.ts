@@ -1,6 +1,6 @@
 /** How the two services on Node are started: commands with their environment, as each service's `config.ts` reads it. */
 import { delimiter, join } from "node:path";
-import type { PublishingConfig } from "../../gpu-service/training/config.ts";
+import type { GatesConfig, PublishingConfig } from "../../gpu-service/training/config.ts";
 import { readLocalBucket } from "./edge.ts";
 import { type DataFolder, NODE, ROOT } from "./paths.ts";
 import type { Ports } from "./ports.ts";
@@ -38,11 +38,16 @@ export const trainingCommand = (
     // What ships in the repository as a checkpoint is found there.
     MODELS_ROOT: [data.models, join(ROOT, "infra/models")].join(delimiter),
     ...publishing,
-    GATES_PROGRAM: join(ROOT, "infra/gates/main.ts"),
-    VERIFIER_URL: `ws://127.0.0.1:${ports.verifier}`,
-    LINK_KEY_ID: secrets.link.id,
-    LINK_SECRET: secrets.link.secret,
+    ...gatesVariables(`ws://127.0.0.1:${ports.verifier}`, secrets),
   },
+});
+
+/** The gates before publishing, and how they reach a verifier. */
+export const gatesVariables = (verifierUrl: string, { link }: Secrets): GatesConfig => ({
+  GATES_PROGRAM: join(ROOT, "infra/gates/main.ts"),
+  VERIFIER_URL: verifierUrl,
+  LINK_KEY_ID: link.id,
+  LINK_SECRET: link.secret,
 });
 
 const program = (path: string): Pick<Command, "command" | "args"> => ({

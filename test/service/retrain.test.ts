@@ -1,18 +1,16 @@
 /**
- * A real job on a running system: every stage of the `tiny` recipe, for a few steps only. What it makes is far worse
- * than the release that ships, so the gates keep it back: nobody who is served meanwhile notices anything.
+ * Real jobs on a running system: one whose draft the gates keep back, one whose draft is taken up, both under load.
+ *
+ * They go on from the release that ships, for a few steps: what a whole recipe learns is the training tests' to judge.
  */
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { isFinished, type Job, jobSchema } from "../../gpu-service/protocol/jobs.ts";
+import { openPublisher } from "../../gpu-service/training/publish/publisher.ts";
 import { startTemporarySystem } from "../../infra/bench/temporary-system.ts";
-import { ROOT } from "../../infra/start/paths.ts";
+import { sameAgain } from "../../infra/check/same-again.ts";
 import type { System } from "../../infra/start/system.ts";
-import { temporaryFolder } from "../support/training-folder.ts";
 
-const RELEASE = "retrained-by-the-test";
 const JOB_TIMEOUT_MS = 900_000;
 const UPTAKE_TIMEOUT_MS = 60_000;
 const PAUSE_MS = 400;
@@ -23,28 +21,52 @@ const completionSchema = z.object({
 type Answer = { release: string | null; text: string };
 
 let system: System;
+let shipped: string;
 beforeAll(async () => {
-  process.env.TRAINING_RECIPES = shortRecipes();
   system = await startTemporarySystem({ target: "tiny", retrainRecipe: "tiny" });
+  const publisher = await openPublisher(system.publishing);
+  shipped = (await publisher.channels.read(system.target))!.current.release;
+  publisher.close();
 });
 afterAll(() => system?.stop());
 
 test(
-  "a draft that is worse than the current release is refused by the gates and reaches nobody",
+  "a draft that has unlearned is refused by the gates and reaches nobody",
+  async () => {
+    const load = startLoad();
+    const overrides = { stages: { distil: { lr: 0.1 } } };
+    const { id } = await askTraining("", { ...sameAgain(shipped, "unlearned"), overrides });
+    const job = await untilFinished(id);
+    await load.stop();
+
+    expect(job, await log(id)).toMatchObject({ state: "failed", overrides, release: "unlearned" });
+    expect(job.error).toMatch(/^not published: acceptance: code: .* of ids foreseen, /);
+    const passed = job.gates?.filter((gate) => gate.passed).map(({ gate }) => gate);
+    expect(passed).toEqual(["image", "memory", "golden", "leaks"]);
+    expect(load.failures).toEqual([]);
+    expect(new Set(load.answers.map((answer) => answer.release))).toEqual(new Set([shipped]));
+  },
+  JOB_TIMEOUT_MS,
+);
+
+test(
+  "a draft that is no worse reaches a running edge: no restart, no failed request, the same text",
   async () => {
     const pids = system.pids();
     const load = startLoad();
-    const posted = await askTraining("", { recipe: "tiny", release: RELEASE });
-    const job = await untilFinished(posted.id);
-    expect(job, await log(job.id)).toMatchObject({ state: "failed", release: RELEASE });
-    expect(job.error).toMatch(/^not published: acceptance: code: .* of ids foreseen, /);
-    const passed = job.gates?.filter((gate) => gate.passed).map(({ gate }) => gate);
-    expect(passed, await log(job.id)).toEqual(["image", "memory", "golden", "leaks"]);
+    const { id } = await askTraining("", sameAgain(shipped, "taught"));
+    const job = await untilFinished(id);
+    expect(job, await log(id)).toMatchObject({ state: "succeeded", error: null, parent: shipped });
+    expect(job.gates?.map(({ passed }) => passed)).toEqual([true, true, true, true, true, true]);
+    await until(() => load.answers.at(-1)?.release === "taught", "the new release in a completion's details");
     await load.stop();
 
     expect(load.failures).toEqual([]);
     expect(new Set(load.answers.map((answer) => answer.text)).size).toBe(1);
-    expect(new Set(load.answers.map((answer) => answer.release)).size).toBe(1);
+    const releases = load.answers.map((answer) => answer.release);
+    // Once taken up, it stays.
+    expect(new Set(releases.slice(0, releases.indexOf("taught")))).toEqual(new Set([shipped]));
+    expect(new Set(releases.slice(releases.indexOf("taught")))).toEqual(new Set(["taught"]));
     expect(system.pids()).toEqual(pids);
   },
   JOB_TIMEOUT_MS,
@@ -58,7 +80,7 @@ test("the worker's cron begins one chain, however often the tick is delivered; w
     { id: "2026-01-01T03-00-cron-0-3-x-x-x", state: "skipped", note: "0 new requests, 1000 are needed" },
   ]);
   const { data } = z.object({ data: z.array(jobSchema) }).parse(await request(""));
-  expect(data.filter((job) => job.release !== RELEASE)).toEqual([]);
+  expect(data.filter((job) => job.recipe === "tiny")).toEqual([]);
 });
 
 const chainsSchema = z.object({
@@ -75,31 +97,6 @@ async function untilChainsEnd(): Promise<z.infer<typeof chainsSchema>> {
     if (said.chains.every(({ ended }) => ended !== null)) return said;
     if (Date.now() > deadline) throw new Error(`chains go on: ${JSON.stringify(said)}`);
   }
-}
-
-/** A folder with the `tiny` recipe, its dials of size turned down. */
-function shortRecipes(): string {
-  const shipped = readFileSync(join(ROOT, "gpu-service/training/recipes/tiny.json"), "utf8");
-  const recipe = z
-    .looseObject({ stages: z.array(z.record(z.string(), z.unknown())) })
-    .parse(JSON.parse(shipped));
-  const most: Record<string, number> = {
-    steps: 6,
-    warmup: 2,
-    megabytes: 0.2,
-    code: 8,
-    chat: 4,
-    held: 4,
-    new: 16,
-  };
-  for (const stage of recipe.stages) {
-    for (const [dial, limit] of Object.entries(most)) {
-      if (typeof stage[dial] === "number") stage[dial] = Math.min(stage[dial], limit);
-    }
-  }
-  const folder = temporaryFolder();
-  writeFileSync(join(folder, "tiny.json"), JSON.stringify(recipe));
-  return folder;
 }
 
 /** One greedy completion after the other until stopped. */
@@ -159,6 +156,14 @@ async function untilFinished(id: string): Promise<Job> {
     const job = jobSchema.parse(await request(`/${id}`));
     if (isFinished(job.state)) return job;
     await pause(1_000);
+  }
+}
+
+async function until(holds: () => boolean, what: string): Promise<void> {
+  const deadline = Date.now() + UPTAKE_TIMEOUT_MS;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error(`not within ${UPTAKE_TIMEOUT_MS / 1000} s: ${what}`);
+    await pause(200);
   }
 }
 

@@ -68,7 +68,7 @@ def test_a_draft_keeps_more_of_what_it_says(tmp_path: Path) -> None:
         wanted = plain(ids)
     plain.round(INT4)
     round_draft(compensated, given, INT4, Progress("round", silent=True))
-    assert drift(compensated, wanted, ids) < 0.8 * drift(plain, wanted, ids)
+    assert drift(compensated, wanted, ids) < 0.9 * drift(plain, wanted, ids)
     write_image(compensated, INT4, tmp_path / "model.draft")
     back = read_image(tmp_path / "model.draft").state_dict()
     for name, weight in compensated.state_dict().items():

@@ -1,9 +1,11 @@
 /**
  * What an id costs, as the chance of being reached from which it is worth that: its time and its bytes.
  *
- * Time is counted in ids per step of the verifier, seen between two of its frames; no clock is asked. A refusal that
- * comes while an id is drafted in vain is answered half an id later on average, and comes within an id's time with a
- * chance that is as small as the id is short: so the price falls with the square of the ids that a step has time for.
+ * Time is counted in ids per step of the verifier, seen between two of its frames; no clock is asked. What is drafted in
+ * vain keeps a refusal waiting, in every turn of the event loop that its answer passes through, and takes memory
+ * bandwidth from a target on the same machine. Where a step has time for few ids both can cost a whole step; where it
+ * has time for many, hardly anything. The fourth power says so: of the powers tried it is the one that gains on this
+ * machine's chat (`bench speedup`) without a loss at a distance (`bench rtt`).
  * Where many requests share the isolate, or the target is nearly as quick as the draft, only what is likely to be
  * reached is worth it.
  */
@@ -14,15 +16,16 @@ const FIRST_BELIEF = 16;
 /** How much more time a step may have than was drafted, where drafting stopped for want of anything worth it. */
 const IDLE_GROWTH = 1.03;
 const MOST_PER_STEP = 48;
-/** The price of an id, in saved steps, where a step has time for one. */
-const TIME_PRICE = 0.5;
+/** Where a step has time for so few ids, drafting one in vain costs as much as a step. */
+const IDS_OF_A_WHOLE_STEP = 3.2;
+const POWER = 4;
 /** The price of an id's bytes where they are no more than they should be. */
-const BYTE_PRICE = 0.0004;
+const BYTE_PRICE = 0.0003;
 /** Bytes up per confirmed token beyond which they get dear: a quarter more of them cost 23 times as much each. */
 const BYTES_PER_TOKEN = 27;
 const DEARNESS = 14;
 /** Tokens' worth of bytes to begin with: much is sent before anything is confirmed. */
-const HEAD_START_TOKENS = 8;
+const HEAD_START_TOKENS = 16;
 
 export class Effort {
   #perStep = FIRST_BELIEF;
@@ -35,7 +38,7 @@ export class Effort {
   /** The chance of being reached at which an id is worth drafting. */
   get leastReach(): number {
     const over = Math.max(1, this.#bytes / (this.#tokens * BYTES_PER_TOKEN));
-    return Math.max(TIME_PRICE / this.#perStep ** 2, BYTE_PRICE * over ** DEARNESS);
+    return Math.max((IDS_OF_A_WHOLE_STEP / this.#perStep) ** POWER, BYTE_PRICE * over ** DEARNESS);
   }
 
   drafted(): void {

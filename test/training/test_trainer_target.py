@@ -39,7 +39,7 @@ def gguf(hub: Path, tmp_path: Path) -> Path:
 
 def call(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", *map(str, words)]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=900, check=False)
 
 
 def convert(source: Path, data: Path) -> Path:

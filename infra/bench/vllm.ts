@@ -18,6 +18,8 @@ import { startTemporarySystem } from "./temporary-system.ts";
 import { OwnVllm } from "./vllm/own.ts";
 
 const TOKENS = 128;
+/** As many as vLLM's own speculations draft a step (own.py). */
+const HINT_ROWS = "6";
 const PROMPTS = { quick: 4, full: 16 };
 /** Of HumanEval's prompts those that the tiny target's context of 512 has room for. */
 const MOST_LETTERS = 450;
@@ -44,7 +46,10 @@ export const benchVllm: Bench = async ({ quick }, say) => {
       own.push(await OwnVllm.start(python, folder, how, TOKENS));
     }
     say("starting the whole system");
-    const verifierEnv = { VLLM_DTYPE: "float32", VLLM_EAGER: "1", CONTEXT: "512" };
+    const verifierEnv = {
+      ...{ VLLM_DTYPE: "float32", VLLM_EAGER: "1", CONTEXT: "512" },
+      VLLM_HINT_ROWS: HINT_ROWS,
+    };
     system = await startTemporarySystem({ target: "tiny", engine: "vllm", testHints: true, verifierEnv });
     return await measure(system, own, prompts, say);
   } finally {
@@ -82,7 +87,7 @@ async function measure(
   return { rows, summary: summarise(rows) };
 }
 
-/** Drafts without end: what the edge remembers of earlier texts stays out. */
+/** What the edge remembers of earlier texts stays out. */
 async function overHttp(
   system: System,
   text: string,

@@ -1,35 +1,17 @@
-/**
- * vLLM as an engine: the frames' contract kept here, tokens made in a Python process (process.ts).
- *
- * vLLM plans steps and keeps keys and values; what it does not know is kept here: which sequences may start, who waits
- * for a slot, what a text's end is, and what hints were worth to the edge. Hints go on at once: the process binds them
- * when it plans a step.
- */
-import type { VerifierFrame } from "../../../protocol/frames.ts";
-import { MAX_HINT_IDS } from "../../../protocol/frames.ts";
-import { Acceptance } from "../../scheduler/acceptance.ts";
-import { knownIds, refuseStart } from "../../scheduler/admission.ts";
-import { Queue } from "../../scheduler/queue.ts";
-import { Sequence } from "../../scheduler/sequence.ts";
-import type { Engine, EngineInfo, EngineInput, EngineListener, StartFrame, StepReport } from "../engine.ts";
-import { promptEntries, settle } from "./frames.ts";
-import type { FromProcess, Part, Ready } from "./messages.ts";
+/** vLLM as an engine: a Python process (process.ts) makes the tokens of the sequences that are kept here (sequences.ts). */
+import type { Engine, EngineInfo, EngineListener } from "../engine.ts";
+import type { Ready } from "./messages.ts";
 import { type ProcessOptions, VllmProcess } from "./process.ts";
+import { type Bounds, Sequences } from "./sequences.ts";
 import { openTarget, type Target } from "./target.ts";
 
-/** How often those that wait for a slot are looked at. */
-const EXPIRE_MS = 500;
-
-export type VllmOptions = {
+export type VllmOptions = Bounds & {
   /** Folder of the target, and its id where that is not the folder's name. */
   folder: string;
   id: string | undefined;
   python: string;
   env: ProcessOptions["env"];
-  slots: number;
   context: number;
-  queueLimit: number;
-  queueTimeoutMs: number;
   /** More of what the process is told: `outrider_vllm.serve.Configuration`. */
   configuration: Readonly<Record<string, unknown>>;
 };
@@ -42,7 +24,7 @@ export async function startVllmEngine(options: VllmOptions, listener: EngineList
   const context = Math.min(options.context, target.context);
   const { slots } = options;
   const configuration = { ...options.configuration, model: target.folder, context, slots };
-  let engine: Vllm | undefined;
+  let engine: Sequences | undefined;
   return await new Promise((resolve, reject) => {
     const process = new VllmProcess(
       { ...options, configuration },
@@ -50,8 +32,8 @@ export async function startVllmEngine(options: VllmOptions, listener: EngineList
         message: (message) => {
           if (engine) engine.hear(message);
           else if (message.type === "ready") {
-            engine = new Vllm(process, target, message, options, listener);
-            resolve(engine);
+            engine = new Sequences(process, infoOf(target, message), options, listener);
+            resolve(Object.assign(engine, { ready: message }));
           } else if (message.type === "failed") reject(new Error(message.reason));
         },
         lost: (reason) => {
@@ -63,198 +45,13 @@ export async function startVllmEngine(options: VllmOptions, listener: EngineList
   });
 }
 
-class Vllm implements VllmEngine {
-  readonly info: EngineInfo;
-  readonly ready: Ready;
-  readonly #process: VllmProcess;
-  readonly #options: VllmOptions;
-  readonly #listener: EngineListener;
-  readonly #queue: Queue;
-  readonly #active = new Map<number, Sequence>();
-  readonly #expiry: NodeJS.Timeout;
-  readonly #prior = new Acceptance();
-  #outbox: VerifierFrame[] = [];
-
-  constructor(
-    process: VllmProcess,
-    target: Target,
-    ready: Ready,
-    options: VllmOptions,
-    listener: EngineListener,
-  ) {
-    this.#process = process;
-    this.ready = ready;
-    this.#options = options;
-    this.#listener = listener;
-    this.info = {
-      target: target.id,
-      tokenizer: target.tokenizer,
-      numerics: numericsOf(target, ready),
-      vocabSize: ready.vocabulary,
-      context: ready.context,
-    };
-    this.#queue = new Queue(options.queueLimit, options.queueTimeoutMs);
-    this.#expiry = setInterval(() => this.#turn(), EXPIRE_MS);
-  }
-
-  send(input: EngineInput): void {
-    switch (input.type) {
-      case "start":
-        this.#enqueue(input);
-        break;
-      case "hint": {
-        const isWanted = this.#find(input.stream)?.start.drafts;
-        const hint = isWanted ? knownIds(input, this.info.vocabSize) : undefined;
-        if (hint && this.#active.has(input.stream)) this.#process.send(hint);
-        break;
-      }
-      case "cancel": {
-        const sequence = this.#find(input.stream);
-        if (!sequence) return;
-        if (this.#active.has(input.stream)) this.#process.send(input);
-        this.#finish(sequence, "cancelled");
-      }
-    }
-    this.#turn();
-  }
-
-  async close(): Promise<void> {
-    clearInterval(this.#expiry);
-    await this.#process.close();
-  }
-
-  hear(message: FromProcess): void {
-    switch (message.type) {
-      case "opened": {
-        const sequence = this.#active.get(message.stream);
-        if (!sequence) break;
-        sequence.cachedTokens = Math.min(message.cached, sequence.start.prompt.length);
-        // With prompt_logprobs, `opened` brings them: it goes out when they are there.
-        if (sequence.start.prompt_logprobs === undefined) this.#open(sequence);
-        break;
-      }
-      case "turn":
-        this.#turn(this.#settle(message));
-        return;
-      case "refused":
-        this.#refuse(message.stream, message.message);
-        break;
-      case "failed":
-        this.lost(message.reason);
-        return;
-    }
-    this.#turn();
-  }
-
-  lost(reason: string): void {
-    clearInterval(this.#expiry);
-    this.#listener.failed(reason);
-  }
-
-  #enqueue(start: StartFrame): void {
-    const refusal =
-      this.#queue.refuse(this.#options.slots - this.#active.size) ?? refuseStart(start, this.info);
-    if (refusal) this.#outbox.push({ type: "error", stream: start.stream, ...refusal });
-    else this.#queue.push(new Sequence(start, this.info.context, this.#prior, performance.now()));
-  }
-
-  /** Those that waited too long go, those for whom there is a slot start, and what there is to say is said. */
-  #turn(report?: StepReport): void {
-    this.#outbox.push(...this.#queue.expire(performance.now()));
-    while (this.#queue.length > 0 && this.#active.size < this.#options.slots) {
-      this.#start(this.#queue.takeNext([...this.#active.values()]));
-    }
-    const frames = this.#outbox;
-    this.#outbox = [];
-    if (frames.length === 0 && !report) return;
-    const load = { active: this.#active.size, queued: this.#queue.length };
-    this.#listener.turn({ frames, report, load, overrunMs: 0 });
-  }
-
-  #start(sequence: Sequence): void {
-    const { start, text, stream } = sequence;
-    sequence.admittedAt = performance.now();
-    this.#active.set(stream, sequence);
-    const isScored = start.prompt_logprobs !== undefined;
-    // A text that has ended already (nothing to add, or confirmed to its end) needs no step.
-    if (sequence.finish && !isScored) {
-      this.#open(sequence);
-      return;
-    }
-    this.#process.send({
-      type: "start",
-      stream,
-      ids: text,
-      // vLLM draws at least one id; where none is wanted it is not taken.
-      max_tokens: Math.max(1, sequence.cap - sequence.outputTokens),
-      stop_ids: start.stop_ids,
-      logprobs: start.logprobs,
-      prompt_logprobs: start.prompt_logprobs,
-      drafts: start.drafts,
-      tenant: start.tenant,
-      sampling: { ...start.sampling, confirmed: sequence.outputTokens },
-    });
-  }
-
-  #open(sequence: Sequence, part?: Part): void {
-    const { stream, start, cachedTokens } = sequence;
-    const { length } = start.prompt;
-    const top = start.prompt_logprobs;
-    this.#outbox.push({
-      type: "opened",
-      stream,
-      limits: { hint_ids: MAX_HINT_IDS, context: this.info.context },
-      prompt_tokens: length,
-      cached_tokens: cachedTokens,
-      numerics: this.info.numerics,
-      ...(top === undefined || !part ? {} : { prompt_logprobs: promptEntries(part, length, top) }),
-    });
-    if (sequence.finish) this.#finish(sequence, sequence.finish);
-  }
-
-  #settle({ ms, rows, parts }: Extract<FromProcess, { type: "turn" }>): StepReport {
-    const drafted: Record<string, number> = {};
-    const accepted: Record<string, number> = {};
-    let tokens = 0;
-    for (const part of parts) {
-      const sequence = this.#active.get(part.stream);
-      if (!sequence) continue;
-      if (part.prompt_logprobs) this.#open(sequence, part);
-      if (!this.#active.has(part.stream)) continue;
-      sequence.firstTokenAt ||= performance.now();
-      for (const source of part.drafted) drafted[source] = (drafted[source] ?? 0) + 1;
-      for (const frame of settle(sequence, part)) {
-        tokens += frame.ids.length;
-        if (frame.source) accepted[frame.source] = (accepted[frame.source] ?? 0) + frame.accepted;
-        this.#outbox.push(frame);
-      }
-      if (sequence.finish) this.#finish(sequence, sequence.finish);
-      else if (part.finished) this.#refuse(part.stream, "vLLM ended the text before its end");
-    }
-    return { ms, samplingMs: 0, slots: parts.length, rows, tokens, drafted, accepted };
-  }
-
-  #find(stream: number): Sequence | undefined {
-    return this.#active.get(stream) ?? this.#queue.find(stream);
-  }
-
-  #finish(sequence: Sequence, reason: "stop" | "length" | "cancelled"): void {
-    this.#outbox.push(sequence.done(reason, performance.now()));
-    this.#active.delete(sequence.stream);
-    this.#queue.remove(sequence);
-  }
-
-  #refuse(stream: number, message: string): void {
-    if (!this.#active.delete(stream)) return;
-    this.#outbox.push({
-      type: "error",
-      stream,
-      code: "internal",
-      message: `vllm: ${message}`,
-      retryable: false,
-    });
-  }
-}
+const infoOf = (target: Target, ready: Ready): EngineInfo => ({
+  target: target.id,
+  tokenizer: target.tokenizer,
+  numerics: numericsOf(target, ready),
+  vocabSize: ready.vocabulary,
+  context: ready.context,
+});
 
 /** What bit-equality holds within. "close": texts are equal up to numerics only, so says the self-test. */
 function numericsOf(target: Target, ready: Ready): string {

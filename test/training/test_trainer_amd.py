@@ -50,15 +50,15 @@ PUBLISHED = {
 
 def trainer(*words: object) -> str:
     command = [sys.executable, "-m", "trainer", *map(str, words)]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder as it is on the hub, but for the weights and the tokenizer."""
-    folder = tmp_path_factory.mktemp("hub") / "AMD-Llama-135m"
+    """The folder as it is on the hub (of both checkpoints, whose shapes are one), but for weights and tokenizer."""
+    folder = tmp_path_factory.mktemp("hub") / "AMD-Llama-135m-code"
     torch.manual_seed(0)
     model = Llama(parse_config(PUBLISHED, "published"))
     model.initialise()
@@ -68,10 +68,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["AMD-Llama-135m", "AMD-Llama-135m-code"])
-def test_from_the_hubs_folder_to_the_edges_kernel(name: str, published: Path, tmp_path: Path) -> None:
-    folder = tmp_path / name
-    folder.symlink_to(published)
+def test_from_the_hubs_folder_to_the_edges_kernel(published: Path, tmp_path: Path) -> None:
+    folder = published
     plan = trainer("plan", "--model", folder, "--steps", 1, "--batch", 1, "--sequence", 32)
     assert "134,105,856" in plan
     assert "12 x 768, 12 heads of 64 (12 for keys), FFN 2048, vocabulary 32,000, context 2,048" in plan
@@ -89,7 +87,7 @@ def test_from_the_hubs_folder_to_the_edges_kernel(name: str, published: Path, tm
     assert manifest["memory_bytes"] < 80e6
     command = [NODE, "infra/releases/draft.ts", tmp_path / "release", "--tokens", "4"]
     done = subprocess.run(
-        [str(word) for word in command], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [str(word) for word in command], cwd=ROOT, capture_output=True, text=True, timeout=900, check=False
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])

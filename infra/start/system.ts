@@ -34,6 +34,8 @@ export type SystemOptions = {
   say?: (line: string) => void;
   /** What the worker's schedule posts as a job; nothing when absent: training takes the machine for a while. */
   retrainRecipe?: string | undefined;
+  /** Dials of the chain that retrains (edge/retraining/settings.ts). */
+  retraining?: Record<string, number> | undefined;
   /** Lets requests ask for random and adversarial hints: for the losslessness check only. */
   testHints?: boolean;
   /** Room for drafts in the worker, in bytes, and a second Worker for canaries that do not fit it. */
@@ -115,6 +117,7 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
     TRAINING_URL: `http://127.0.0.1:${ports.training}`,
     TRAINING_TOKEN: secrets.training,
     ...(options.retrainRecipe && { RETRAIN_RECIPE: options.retrainRecipe }),
+    ...(options.retraining && { RETRAINING: JSON.stringify(options.retraining) }),
     ...(options.link && { LINK: options.link }),
     ...(options.secondWorker && { DRAFT_MEMORY_BYTES: String(options.secondWorker.draftMemoryBytes) }),
     TEST_HINTS: options.testHints ? "1" : "0",

@@ -42,6 +42,15 @@ const serviceSchema = z.object({
     .transform((text) => text.split(delimiter).filter((folder) => folder !== "")),
   /** Folder of the trainer's Python environment; beside TRAINING_DATA when absent. */
   TRAINING_VENV: z.string().min(1).optional(),
+  /** Where trainers run: as processes here, or as jobs of a Ray cluster. */
+  TRAINING_LAUNCHER: z.enum(["local", "ray"]).default("local"),
+  /** Of the cluster: its dashboard, the token that it asks for, the interpreter on its nodes. */
+  RAY_ADDRESS: z.url().default("http://127.0.0.1:8265"),
+  RAY_AUTH_TOKEN: z.string().min(1).optional(),
+  RAY_PYTHON: z.string().min(1).default("python3"),
+  /** Processes of a training there, and the GPUs of each. */
+  RAY_WORKERS: z.coerce.number().int().min(1).max(4_096).default(1),
+  RAY_GPUS: z.coerce.number().int().min(0).max(64).default(0),
   OUTRIDER_PYTHON: z.string().min(1).optional(),
   OUTRIDER_TORCH: z.enum(["cpu", "gpu"]).optional(),
   OUTRIDER_TORCH_INDEX_URL: z.string().min(1).optional(),

@@ -16,10 +16,11 @@ import type { StoredJob } from "./jobs/job-row.ts";
 import { Recipes } from "./jobs/recipes.ts";
 import { JobRunner } from "./jobs/runner.ts";
 import { JobStore } from "./jobs/store.ts";
-import type { TrainingTask } from "./launchers/launcher.ts";
+import type { Launcher, TrainingTask } from "./launchers/launcher.ts";
 import { type LocalLauncherOptions, localLauncher } from "./launchers/local.ts";
 import { isRunning, processIdentity } from "./launchers/process.ts";
 import { ensurePythonEnv } from "./launchers/python-env.ts";
+import { rayLauncher } from "./launchers/ray.ts";
 import { Bucket } from "./publish/bucket.ts";
 import { openPublisher, type Publisher } from "./publish/publisher.ts";
 import { JobInputs } from "./traffic/job-inputs.ts";
@@ -41,7 +42,7 @@ const runner = new JobRunner({
   store,
   folders,
   recipes,
-  launcher: localLauncher(trainer),
+  launcher: launcherOf(config, trainer),
   inputs: new JobInputs(() => openInputs(config)),
   judge: (job, task, signal) =>
     judge(config, trainer, task, { log: (line) => folders.say(job.id, line), signal }),
@@ -95,6 +96,15 @@ async function stop(signal: string): Promise<void> {
   store.close();
   // Followers of a job's events would hold the server open.
   process.exit(0);
+}
+
+function launcherOf(from: TrainingConfig, local: LocalLauncherOptions): Launcher {
+  if (from.TRAINING_LAUNCHER === "local") return localLauncher(local);
+  return rayLauncher({
+    ...{ address: from.RAY_ADDRESS, token: from.RAY_AUTH_TOKEN, python: from.RAY_PYTHON },
+    ...{ workers: from.RAY_WORKERS, gpus: from.RAY_GPUS },
+    ...{ project: local.project, modelsRoot: local.modelsRoot },
+  });
 }
 
 function launcherOptions(from: TrainingConfig): LocalLauncherOptions {

@@ -3,14 +3,15 @@ import { join } from "node:path";
 import { PLUGIN } from "../models/vllm-env.ts";
 import { ROOT } from "../start/paths.ts";
 import { add, type Counts, countJunit, countVitest, NONE } from "./counts.ts";
+import { runRay } from "./ray.ts";
 import { withReport } from "./report.ts";
 import { run } from "./run.ts";
 import { runVllm } from "./vllm.ts";
 
 /** `npm test` runs these. */
 export const USUAL_SUITES = ["lint", "unit", "workerd", "service", "training"] as const;
-/** `vllm` needs several GB: only where it is asked for, and in CI. */
-export const SUITES = [...USUAL_SUITES, "vllm"] as const;
+/** `ray` needs a gigabyte more and `vllm` several: only where they are asked for. */
+export const SUITES = [...USUAL_SUITES, "ray", "vllm"] as const;
 export type Suite = (typeof SUITES)[number];
 
 const TRAINER = join(ROOT, "gpu-service/training/trainer");
@@ -29,6 +30,8 @@ export function runSuite(suite: Suite, python: string): Promise<Counts> {
       return vitest(suite);
     case "training":
       return pytest(python);
+    case "ray":
+      return runRay((line) => console.log(line));
     case "vllm":
       return runVllm((line) => console.log(line));
   }

@@ -14,6 +14,7 @@ import {
 } from "./launcher.ts";
 import { endGroup, isRunning, killGroup, processIdentity } from "./process.ts";
 import type { SetupShell } from "./python-env.ts";
+import { trainerFlags } from "./trainer-flags.ts";
 
 const WATCH_MS = 500;
 /** Runs its arguments once it is told to; not at all when whoever should tell it is gone. */
@@ -48,16 +49,13 @@ export function localLauncher(options: LocalLauncherOptions): Launcher {
   };
 }
 
-const trainerArguments = (task: TrainingTask): string[] =>
-  ["-u", "-m", "trainer", "run"].concat(
-    ...[
-      ["--recipe", task.recipe],
-      ["--work", task.work],
-      ["--out", task.out],
-      ["--events", task.events],
-      ...Object.entries(task.inputs ?? {}).map(([name, folder]) => [`--${name}`, folder]),
-    ],
-  );
+const trainerArguments = (task: TrainingTask): string[] => [
+  "-u",
+  "-m",
+  "trainer",
+  "run",
+  ...trainerFlags(task),
+];
 
 function startProcess(
   python: string,

@@ -36,6 +36,7 @@ COMMANDS = {
     "golden": "write what an image computes, for kernels' tests",
     "evidence": "what the gates before publishing need of PyTorch",
     "run": "all stages of a recipe",
+    "cluster": "the same on a Ray cluster",
 }
 
 

@@ -12,13 +12,15 @@
 
 /** Weight of the newest observation. */
 const GAIN = 0.15;
-const FIRST_BELIEF = 16;
+const FIRST_BELIEF = 20;
 /** How much more time a step may have than was drafted, where drafting stopped for want of anything worth it. */
 const IDLE_GROWTH = 1.03;
 const MOST_PER_STEP = 48;
-/** Where a step has time for so few ids, drafting one in vain costs as much as a step. */
-const IDS_OF_A_WHOLE_STEP = 3.2;
+/** Where a step has time for so few ids, drafting one in vain costs as much as a step; beyond, by the fourth power less. */
+const IDS_OF_A_WHOLE_STEP = 3.4;
 const POWER = 4;
+/** What is likelier than this to be reached is worth its time anywhere. */
+const LIKELY = 0.25;
 /** The price of an id's bytes where they are no more than they should be. */
 const BYTE_PRICE = 0.0003;
 /** Bytes up per confirmed token beyond which they get dear: a quarter more of them cost 23 times as much each. */
@@ -38,7 +40,8 @@ export class Effort {
   /** The chance of being reached at which an id is worth drafting. */
   get leastReach(): number {
     const over = Math.max(1, this.#bytes / (this.#tokens * BYTES_PER_TOKEN));
-    return Math.max((IDS_OF_A_WHOLE_STEP / this.#perStep) ** POWER, BYTE_PRICE * over ** DEARNESS);
+    const time = (IDS_OF_A_WHOLE_STEP / this.#perStep) ** POWER;
+    return Math.max(Math.min(time, LIKELY), BYTE_PRICE * over ** DEARNESS);
   }
 
   drafted(): void {

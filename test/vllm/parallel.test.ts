@@ -1,6 +1,6 @@
 /** Several ranks and several copies on a CPU: the text and the steps of one. */
 import { describe, expect, it } from "vitest";
-import { honest } from "../support/hinters.ts";
+import { atOnce } from "../support/hinters.ts";
 import { type Completed, LinkClient } from "../support/link-client.ts";
 import { GREEDY } from "../support/sequences.ts";
 import { startTiny } from "./start.ts";
@@ -30,7 +30,7 @@ async function run(env: Record<string, string>): Promise<Run> {
     const numbers = [...Array(PROMPTS).keys()];
     const plain: number[][] = [];
     for (const n of numbers) plain.push((await client.complete({ ...ask(n), drafts: false })).ids);
-    const together = await Promise.all(numbers.map((n) => client.complete(ask(n), honest(24, plain[n]!))));
+    const together = await Promise.all(numbers.map((n) => client.complete(ask(n), atOnce(24, plain[n]!))));
     return {
       plain,
       hinted: together.map(({ ids }) => ids),

@@ -103,7 +103,8 @@ describe("a key's token quota", () => {
     await eventually(async () => {
       const used = 1000 - (await remaining(id));
       expect(used).toBeGreaterThanOrEqual(PROMPT.length + 4);
-      expect(used).toBeLessThan(PROMPT.length + 40);
+      // What lies in the buffers on its way counts as delivered: some KiB of chunks.
+      expect(used).toBeLessThan(PROMPT.length + 100);
     });
   });
 

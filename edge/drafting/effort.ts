@@ -4,8 +4,8 @@
  * Time is counted in ids per step of the verifier, seen between two of its frames; no clock is asked. What is drafted in
  * vain keeps a refusal waiting, in every turn of the event loop that its answer passes through, and takes memory
  * bandwidth from a target on the same machine. Where a step has time for few ids both can cost a whole step; where it
- * has time for many, hardly anything. The fourth power says so: of the powers tried it is the one that gains on this
- * machine's chat (`bench speedup`) without a loss at a distance (`bench rtt`).
+ * has time for many, hardly anything. The sixth power says so: of the powers tried (2, 3, 4, 6) it is the one that gains
+ * on this machine's chat (`bench speedup`) without a loss at a distance (`bench rtt`).
  * Where many requests share the isolate, or the target is nearly as quick as the draft, only what is likely to be
  * reached is worth it.
  */
@@ -16,9 +16,9 @@ const FIRST_BELIEF = 20;
 /** How much more time a step may have than was drafted, where drafting stopped for want of anything worth it. */
 const IDLE_GROWTH = 1.03;
 const MOST_PER_STEP = 48;
-/** Where a step has time for so few ids, drafting one in vain costs as much as a step; beyond, by the fourth power less. */
-const IDS_OF_A_WHOLE_STEP = 3.4;
-const POWER = 4;
+/** Where a step has time for so few ids, drafting one in vain costs as much as a step; beyond, by this power less. */
+const IDS_OF_A_WHOLE_STEP = 3.8;
+const POWER = 6;
 /** What is likelier than this to be reached is worth its time anywhere. */
 const LIKELY = 0.25;
 /** The price of an id's bytes where they are no more than they should be. */

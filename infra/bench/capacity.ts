@@ -22,7 +22,10 @@ import { type Bench, type Row, round, type Summary } from "./result.ts";
 import { startTemporarySystem } from "./temporary-system.ts";
 
 const SESSIONS = [1, 2, 4, 8, 16];
+/** Of the paced verifier; the real one has as many as it has by itself. */
 const SLOTS = 8;
+/** A text may wait as long as the ones before it take. */
+const QUEUE_TIMEOUT_MS = "120000";
 const ALPHA = 0.8;
 const RTT_MS = 30;
 const DILATION = 4;
@@ -39,8 +42,7 @@ export const benchCapacity: Bench = async ({ quick }, say) => {
 
 /** A lane for each number of sessions: they mostly wait. */
 async function measurePaced({ pacedMs, tokens }: Extent, say: (line: string) => void): Promise<Row[]> {
-  // Texts take their time when all times are longer, and so does the queue for a slot.
-  const settings = { SLOTS: String(SLOTS), QUEUE_TIMEOUT_MS: "120000" };
+  const settings = { SLOTS: String(SLOTS), QUEUE_TIMEOUT_MS };
   const lanes = await openLanes(SESSIONS.length, pacedAs7B(DILATION), settings);
   try {
     return await lanes.map(SESSIONS, async (sessions, lane) => {
@@ -70,7 +72,10 @@ async function measureReal(extent: Extent, say: (line: string) => void): Promise
   const data = openDataFolder();
   const python = await ensureConvertPython(data, say);
   const prompts = await fetchHumanEvalPrompts(data.cache, python.path);
-  const system = await startTemporarySystem({ target: "smollm2", say, pinned: leaveVerifierCore() });
+  const system = await startTemporarySystem({
+    ...{ target: "smollm2", say, pinned: leaveVerifierCore() },
+    verifierEnv: { QUEUE_TIMEOUT_MS },
+  });
   const run = async (sessions: number, drafts: Drafts) => {
     // At least eight, so that one session's texts are not all alike.
     const asked = prompts.slice(0, Math.max(8, sessions * texts)).map(unseen);

@@ -118,7 +118,7 @@ describe("the drafter", () => {
 
   it("drafts on when its hints come true, on the same path", async () => {
     const hints: Hint[] = [];
-    const drafter = new PortfolioDrafter([0, 1, 2], 100, [counting()]);
+    const drafter = new PortfolioDrafter([0, 1, 2], 300, [counting()]);
     drafter.start((hint) => hints.push(hint));
     await settled();
     const last = idsOf(hints).at(-1)![0]!;

@@ -2,21 +2,10 @@
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { expect, it } from "vitest";
 import worker from "../../edge/worker.ts";
-import { draftObjectKey, sealEnvelope } from "../../gpu-service/protocol/manifest.ts";
+import { draftObjectKey } from "../../gpu-service/protocol/manifest.ts";
 import { ScriptedVerifier } from "../support/scripted-verifier.ts";
-import { nextByte, putRelease } from "./releases.ts";
-import {
-  ADMIN_SECRET,
-  call,
-  env,
-  eventually,
-  migrate,
-  newKey,
-  publishTarget,
-  routeLinksTo,
-  TARGET,
-  testKeys,
-} from "./support.ts";
+import { nextByte, putChannel, putRelease } from "./releases.ts";
+import { env, eventually, migrate, newKey, publishTarget, routeLinksTo, TARGET } from "./support.ts";
 
 it("goes on loading for the others when the first client aborts", async () => {
   await migrate();
@@ -24,10 +13,7 @@ it("goes on loading for the others when the first client aborts", async () => {
   const { key } = await newKey();
   routeLinksTo(new ScriptedVerifier({ next: (text) => nextByte(text.at(-1)!), stepMs: 3 }));
   const current = await putRelease("cold");
-  const record = { target: TARGET, sequence: 1, current, canary: null, previous: null };
-  const body = await sealEnvelope("channel", JSON.stringify(record), "test", testKeys.privateKey);
-  const headers = { "if-match": '"0"' };
-  await call(`/admin/channels/${TARGET}`, { key: ADMIN_SECRET, method: "PUT", headers, body });
+  await putChannel({ target: TARGET, sequence: 1, current, canary: null, previous: null });
 
   let reads = 0;
   let open = () => {};

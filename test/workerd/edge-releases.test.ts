@@ -1,20 +1,9 @@
 import { afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
-import { sealEnvelope } from "../../gpu-service/protocol/manifest.ts";
 import { VOCABULARY } from "../support/byte-tokenizer.ts";
 import { oracleDraft } from "../support/oracle-draft.ts";
 import { ScriptedVerifier } from "../support/scripted-verifier.ts";
-import { nextByte, nextId, putRelease, type ReleaseChanges } from "./releases.ts";
-import {
-  ADMIN_SECRET,
-  call,
-  eventually,
-  migrate,
-  newKey,
-  publishTarget,
-  routeLinksTo,
-  TARGET,
-  testKeys,
-} from "./support.ts";
+import { nextByte, nextId, putChannel, putRelease, type ReleaseChanges } from "./releases.ts";
+import { call, eventually, migrate, newKey, publishTarget, routeLinksTo, TARGET } from "./support.ts";
 
 let key: string;
 let now: number;
@@ -42,15 +31,7 @@ afterEach(() => {
 async function publish(id: string, changes: ReleaseChanges = {}): Promise<void> {
   const current = await putRelease(id, changes);
   const record = { target: TARGET, sequence: sequence + 1, current, canary: null, previous: null };
-  const body = await sealEnvelope("channel", JSON.stringify(record), "test", testKeys.privateKey);
-  const headers = { "if-match": `"${sequence}"` };
-  const response = await call(`/admin/channels/${TARGET}`, {
-    key: ADMIN_SECRET,
-    method: "PUT",
-    headers,
-    body,
-  });
-  expect(response.status).toBe(200);
+  expect((await putChannel(record)).status).toBe(200);
   sequence++;
 }
 

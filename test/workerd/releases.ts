@@ -8,7 +8,7 @@ import {
 } from "../../gpu-service/protocol/manifest.ts";
 import { tokenizerJson, VOCABULARY } from "../support/byte-tokenizer.ts";
 import { oracleDraft } from "../support/oracle-draft.ts";
-import { env, TARGET, testKeys, toBytes } from "./support.ts";
+import { ADMIN_SECRET, call, env, TARGET, testKeys, toBytes } from "./support.ts";
 
 /** The walk repeats nothing, so that lookup has nothing to say. */
 export const nextByte = (id: number): number => (id * 5 + 7) & 255;
@@ -52,4 +52,11 @@ export async function putRelease(
   await env.RELEASES.put(draftObjectKey(id, "model.draft"), image ?? good);
   await env.RELEASES.put(draftObjectKey(id, "manifest.json"), envelope);
   return { release: id, manifest_sha256: await sha256Hex(envelope) };
+}
+
+/** Seals the record and puts it in the place of the one before it in the channel. */
+export async function putChannel(record: ChannelRecord): Promise<Response> {
+  const body = await sealEnvelope("channel", JSON.stringify(record), "test", testKeys.privateKey);
+  const headers = { "if-match": `"${record.sequence - 1}"` };
+  return call(`/admin/channels/${record.target}`, { key: ADMIN_SECRET, method: "PUT", headers, body });
 }

@@ -5,12 +5,12 @@ import kernel from "../../edge/drafting/kernel/build/draft.wasm";
 import { DraftMemory, digestStreamHasher, loadDraft } from "../../edge/drafting/model/index.ts";
 import { isDrawn } from "../../edge/releases/share.ts";
 import second from "../../edge/worker.ts?second";
-import { type ChannelRecord, sealEnvelope, sha256Hex } from "../../gpu-service/protocol/manifest.ts";
+import { sha256Hex } from "../../gpu-service/protocol/manifest.ts";
 import { statisticsSchema } from "../../gpu-service/protocol/statistics.ts";
 import { VOCABULARY } from "../support/byte-tokenizer.ts";
 import { oracleDraft } from "../support/oracle-draft.ts";
 import { ScriptedVerifier } from "../support/scripted-verifier.ts";
-import { nextByte, nextId, putRelease } from "./releases.ts";
+import { nextByte, nextId, putChannel, putRelease } from "./releases.ts";
 import {
   ADMIN_SECRET,
   call,
@@ -21,7 +21,6 @@ import {
   publishTarget,
   routeLinksTo,
   TARGET,
-  testKeys,
 } from "./support.ts";
 
 const CANARY = { release: "two", share: 0.5 };
@@ -71,20 +70,12 @@ async function roomForOne(): Promise<number> {
 }
 
 async function move(canary: { release: string; share: number } | null): Promise<void> {
-  const record: ChannelRecord = {
+  const response = await putChannel({
     target: TARGET,
-    sequence: sequence + 1,
+    sequence: ++sequence,
     current: await putRelease("one"),
     canary: canary && { ...(await putRelease(canary.release)), share: canary.share },
     previous: null,
-  };
-  const body = await sealEnvelope("channel", JSON.stringify(record), "test", testKeys.privateKey);
-  const headers = { "if-match": `"${sequence++}"` };
-  const response = await call(`/admin/channels/${TARGET}`, {
-    key: ADMIN_SECRET,
-    method: "PUT",
-    headers,
-    body,
   });
   expect(response.status).toBe(200);
   now += 10_000;

@@ -4,6 +4,7 @@
  * Sent again until it is taken, so the same event may come twice: `id` tells. The signature is over the body's text.
  */
 import { z } from "zod";
+import { hmacKey } from "./hmac.ts";
 import { jobState } from "./jobs.ts";
 import { hex } from "./manifest.ts";
 
@@ -22,7 +23,7 @@ export type JobEvent = z.infer<typeof jobEventSchema>;
 
 /** Hex HMAC-SHA256 of the body under the training token. */
 export async function signJobEvent(body: string, token: string): Promise<string> {
-  const signature = await crypto.subtle.sign("HMAC", await keyOf(token, "sign"), encode(body));
+  const signature = await crypto.subtle.sign("HMAC", await hmacKey(token, "sign"), encode(body));
   return hex(new Uint8Array(signature));
 }
 
@@ -30,10 +31,7 @@ export async function signJobEvent(body: string, token: string): Promise<string>
 export async function isSignedJobEvent(body: string, token: string, signature: string): Promise<boolean> {
   if (!/^[0-9a-f]{64}$/.test(signature)) return false;
   const bytes = Uint8Array.from(signature.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
-  return crypto.subtle.verify("HMAC", await keyOf(token, "verify"), bytes, encode(body));
+  return crypto.subtle.verify("HMAC", await hmacKey(token, "verify"), bytes, encode(body));
 }
 
 const encode = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(new TextEncoder().encode(text));
-
-const keyOf = (token: string, use: "sign" | "verify"): Promise<CryptoKey> =>
-  crypto.subtle.importKey("raw", encode(token), { name: "HMAC", hash: "SHA-256" }, false, [use]);

@@ -5,6 +5,7 @@
  * Two keys may be accepted at once, so that a key can be rotated without a gap.
  */
 import { z } from "zod";
+import { hmacKey } from "./hmac.ts";
 
 export const MAX_TOKEN_LIFETIME_S = 60;
 /** A token may come from a clock that is so much ahead. */
@@ -79,9 +80,6 @@ function parseClaims(part: string): TokenClaims | undefined {
     return undefined;
   }
 }
-
-const hmacKey = (secret: string, use: "sign" | "verify") =>
-  crypto.subtle.importKey("raw", text.encode(secret), { name: "HMAC", hash: "SHA-256" }, false, [use]);
 
 export function toBase64Url(bytes: Uint8Array): string {
   let binary = "";

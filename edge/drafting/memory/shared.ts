@@ -1,4 +1,5 @@
 /** Outputs in the Cache API of the data centre: by an HMAC of whose they are and of the prompt, for a day at most. */
+import { hmacKey } from "../../../gpu-service/protocol/hmac.ts";
 import { toBase64Url } from "../../../gpu-service/protocol/token.ts";
 
 /** The part of the Cache API that is used. */
@@ -55,10 +56,7 @@ function idsOf(value: unknown): number[] | null {
 }
 
 async function nameOf(secret: string, owner: string, prompt: readonly number[]): Promise<string> {
-  const bytes = new TextEncoder();
-  const algorithm = { name: "HMAC", hash: "SHA-256" };
-  const key = await crypto.subtle.importKey("raw", bytes.encode(secret), algorithm, false, ["sign"]);
-  const what = bytes.encode(JSON.stringify(["memory", owner, prompt]));
-  const mac = await crypto.subtle.sign("HMAC", key, what);
+  const what = new TextEncoder().encode(JSON.stringify(["memory", owner, prompt]));
+  const mac = await crypto.subtle.sign("HMAC", await hmacKey(secret, "sign"), what);
   return `https://memory.outrider.invalid/${toBase64Url(new Uint8Array(mac))}`;
 }

@@ -7,7 +7,7 @@
  */
 import { z } from "zod";
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const MAX_FRAME_BYTES = 1 << 20;
 export const MAX_PROMPT_IDS = 32_768;
 export const MAX_HINT_IDS = 64;

@@ -1,14 +1,26 @@
 /**
- * Lists of token ids on the wire: one string of three base64url characters per id (18 bits, the most significant
- * first) where every id is below 2^18, which holds nearly every vocabulary; else a JSON array of numbers. A reader
- * takes either.
+ * Lists of token ids on the wire: one string of base64url characters, two to four per id. Tokenizers number tokens by
+ * how frequent they are, more or less, so that most ids take two. The first character says how many there are:
  *
- *     [284, 198, 50]  ⇄  "AEcADGAAy"
+ *     A–v          two      ids 0 to 3,071
+ *     w–z, 0–7     three    3,072 to 52,223
+ *     8 9 - _      four     52,224 to 1,100,799
+ *
+ * They are the digits of a number of base 64, the most significant first. A list with a larger id is a JSON array of
+ * numbers; a reader takes either.
+ *
+ *     [284, 198, 50]  ⇄  "EcDGAy"
  */
 import { MAX_TOKEN_ID } from "./frames.ts";
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-const PACKED_IDS = 1 << 18;
+
+/** From `firstId` on ids have so many `digits`, and a first digit from `firstDigit` on. */
+type Form = { digits: number; firstDigit: number; firstId: number };
+const SHORT: Form = { digits: 2, firstDigit: 0, firstId: 0 };
+const MIDDLE: Form = { digits: 3, firstDigit: 48, firstId: 48 * 64 };
+const LONG: Form = { digits: 4, firstDigit: 60, firstId: MIDDLE.firstId + 12 * 64 ** 2 };
+const PACKED_IDS = LONG.firstId + 4 * 64 ** 3;
 
 /** The six bits of an ASCII character; -1, which no combination with other bits makes positive, for all others. */
 const BITS = new Int8Array(128).fill(-1);
@@ -19,7 +31,10 @@ export function packIds(ids: readonly number[]): string | readonly number[] {
   let packed = "";
   for (const id of ids) {
     if (id >= PACKED_IDS) return ids;
-    packed += ALPHABET.charAt(id >> 12) + ALPHABET.charAt((id >> 6) & 63) + ALPHABET.charAt(id & 63);
+    const { digits, firstDigit, firstId } = id < MIDDLE.firstId ? SHORT : id < LONG.firstId ? MIDDLE : LONG;
+    const number = id - firstId;
+    packed += ALPHABET.charAt(firstDigit + (number >> (6 * (digits - 1))));
+    for (let bits = 6 * (digits - 2); bits >= 0; bits -= 6) packed += ALPHABET.charAt((number >> bits) & 63);
   }
   return packed;
 }
@@ -33,17 +48,21 @@ export function readIds(value: unknown, least: number, most: number): number[] |
 }
 
 function unpackIds(packed: string, least: number, most: number): number[] | null {
-  const count = packed.length / 3;
-  if (!Number.isInteger(count) || count < least || count > most) return null;
-  const ids = new Array<number>(count);
-  for (let n = 0, at = 0; n < count; n++, at += 3) {
-    const id = (bitsAt(packed, at) << 12) | (bitsAt(packed, at + 1) << 6) | bitsAt(packed, at + 2);
-    if (id < 0) return null;
-    ids[n] = id;
+  const ids: number[] = [];
+  for (let at = 0; at < packed.length; ) {
+    const first = bitsAt(packed, at);
+    const { digits, firstDigit, firstId } =
+      first < MIDDLE.firstDigit ? SHORT : first < LONG.firstDigit ? MIDDLE : LONG;
+    let number = first - firstDigit;
+    for (let n = 1; n < digits; n++) number = (number << 6) | bitsAt(packed, at + n);
+    if (number < 0 || ids.length === most) return null;
+    ids.push(firstId + number);
+    at += digits;
   }
-  return ids;
+  return ids.length < least ? null : ids;
 }
 
+/** -1 beyond the end, too. */
 function bitsAt(packed: string, at: number): number {
   const code = packed.charCodeAt(at);
   return code < BITS.length ? BITS[code]! : -1;

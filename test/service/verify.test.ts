@@ -159,7 +159,7 @@ describe("what is wrong is said by name", () => {
     return answer;
   };
   const cases: [string, () => Promise<Record<string, unknown>> | Record<string, unknown>, object][] = [
-    ["another version", () => ({ protocol: 2 }), { code: "unsupported_protocol" }],
+    ["another version", () => ({ protocol: 1 }), { code: "unsupported_protocol" }],
     ["another target", () => ({ target: "other" }), { code: "unknown_target" }],
     ["another tokenizer", () => ({ tokenizer: "0".repeat(64) }), { code: "tokenizer_mismatch" }],
     ["no token", () => ({ token: "x" }), { code: "unauthorized" }],

@@ -23,7 +23,7 @@ const TOKENS = { type: "tokens", stream: 1, at: 17, ids: [284, 198], accepted: 1
 const random = randomFrom(13);
 /** Packed or not. */
 const ids = (most: number) => {
-  const below = 2 ** one([8, 18, 24]);
+  const below = 2 ** one([8, 15, 20, 24]);
   return Array.from({ length: 1 + random(most) }, () => random(below));
 };
 const one = <T>(values: readonly T[]): T => values[random(values.length)]!;
@@ -50,7 +50,7 @@ const anyTokens = (): VerifierFrame => ({
 });
 
 const OPEN: OpenFrame = {
-  ...{ type: "open", stream: 1, protocol: 1, target: "m", tokenizer: "a".repeat(64), prompt: [1, 2] },
+  ...{ type: "open", stream: 1, protocol: 2, target: "m", tokenizer: "a".repeat(64), prompt: [1, 2] },
   ...{ sampling: GREEDY, max_tokens: 9, stop_ids: [2], drafts: true, tenant: "t", token: "v1.x.y" },
 };
 
@@ -70,9 +70,9 @@ describe("frames on the wire", () => {
   });
 
   it.each([
-    [HINT, `[1,3,17,"AEcADG"]`],
-    [{ ...HINT, source: "memory" }, `[1,3,17,"AEcADG","r"]`],
-    [{ ...HINT, branches: [{ at: 18, ids: [5] }] }, `[1,3,17,"AEcADG",1,"AAF"]`],
+    [HINT, `[1,3,17,"EcDG"]`],
+    [{ ...HINT, source: "memory" }, `[1,3,17,"EcDG","r"]`],
+    [{ ...HINT, branches: [{ at: 18, ids: [5] }] }, `[1,3,17,"EcDG",1,"AF"]`],
     [
       {
         ...HINT,
@@ -82,17 +82,17 @@ describe("frames on the wire", () => {
           { at: 19, ids: [5, 2] },
         ],
       },
-      `[1,3,17,"AEcADG","l",-1,"AAF",2,"AAFAAC"]`,
+      `[1,3,17,"EcDG","l",-1,"AF",2,"AFAC"]`,
     ],
-    [{ ...HINT, ids: [198, 2 ** 18] }, `[1,3,17,[198,262144]]`],
+    [{ ...HINT, ids: [198, 1_100_800] }, `[1,3,17,[198,1100800]]`],
     [{ type: "cancel", stream: 2 }, `{"type":"cancel","stream":2}`],
   ] as [EdgeFrame, string][])("an edge sends %j as %s", (frame, text) => {
     expect(encodeEdgeFrame(frame)).toBe(text);
   });
   it.each([
-    [TOKENS, `[1,17,"AEcADG",1,"m"]`],
-    [{ type: "tokens", stream: 1, at: 17, ids: [5], accepted: 0 }, `[1,17,"AAF"]`],
-    [{ ...TOKENS, accepted: 0, source: "lookup" }, `[1,17,"AEcADG",0,"l"]`],
+    [TOKENS, `[1,17,"EcDG",1,"m"]`],
+    [{ type: "tokens", stream: 1, at: 17, ids: [5], accepted: 0 }, `[1,17,"AF"]`],
+    [{ ...TOKENS, accepted: 0, source: "lookup" }, `[1,17,"EcDG",0,"l"]`],
   ] as [VerifierFrame, string][])("a verifier sends %j as %s", (frame, text) => {
     expect(encodeVerifierFrame(frame)).toBe(text);
   });
@@ -114,19 +114,23 @@ const ODD: unknown[] = [
   ...[null, -1, 0, 1, 0.5, 64, 65, 2 ** 24 - 1, 2 ** 24, 2 ** 32 - 1, 2 ** 32, "1", true, {}],
   ...[[], [1], [-1], [2 ** 24], [0.1], ["1"], [[1]], Array(64).fill(1), Array(65).fill(1), Array(66).fill(1)],
   ...["m", "l", "h", "t", "model", "guess", "none"],
-  ...["", "AAF", "AEcADG", "__8", "AAF=", "AA", "AA+", "AA/", "AAé", "A F"],
-  ...["___".repeat(64), "___".repeat(65), "AAF".repeat(66)],
-  ...[[[1, "AAC"]], [[1, ""]], [[1, "AA="]]],
+  ...["", "AF", "EcDG", "w_8", "-A_z", "AF=", "A", "wA", "8AA", "A+", "A/", "Aé", "A F", "wA F"],
+  ...["v_".repeat(64), "___A".repeat(64), "v_".repeat(65), "AF".repeat(66)],
+  ...[[[1, "AC"]], [[1, ""]], [[1, "A="]]],
   ...[[[1, [2]]], [[1, []]], [[-1, [2]]], [[1, [2], 3]], [[1, Array(65).fill(1)]], Array(9).fill([1, [2]])],
 ];
 const LETTERS: Record<string, string> = {
   ...{ m: "model", l: "lookup", r: "memory", p: "prediction", g: "guess" },
 };
 const source = (letter: unknown) => (typeof letter === "string" ? (LETTERS[letter] ?? "none") : letter);
-/** Decoded by Node: with an A before them, the three characters of an id are the three bytes of a number. */
+/** Decoded by Node: filled up with As, the characters of an id are the three bytes of a number. */
 const list = (value: unknown) => {
-  if (typeof value !== "string" || !/^([\w-]{3})*$/.test(value)) return value;
-  return (value.match(/.../g) ?? []).map((id) => Buffer.from(`A${id}`, "base64url").readUIntBE(0, 3));
+  if (typeof value !== "string" || !/^([A-Za-v][\w-]|[w-z0-7][\w-]{2}|[89_-][\w-]{3})*$/.test(value))
+    return value;
+  return (value.match(/[A-Za-v].|[w-z0-7]..|[89_-].../g) ?? []).map((id) => {
+    const less = [0, 0, 0, 48 * 64 ** 2 - 3_072, 60 * 64 ** 3 - 52_224][id.length]!;
+    return Buffer.from(id.padStart(4, "A"), "base64url").readUIntBE(0, 3) - less;
+  });
 };
 const branches = (at: unknown, pairs: readonly unknown[]) =>
   pairs.flatMap((offset, n) =>
@@ -176,13 +180,13 @@ describe("a tuple", () => {
     [`[1,3,17,[]]`, "frame: ids:"],
     [`[1,3,17,[16777216]]`, "frame: ids:"],
     [`[1,3,17,""]`, "frame: ids: are not 1 to 64 token ids"],
-    [`[1,3,17,"AAFA"]`, "frame: ids:"],
-    [`[1,3,17,"AA="]`, "frame: ids:"],
-    [`[1,3,17,"${"AAF".repeat(65)}"]`, "frame: ids:"],
-    [`[1,3,17,[1],"m",1,"AAF",1,"AA é"]`, "frame: branches.1.ids:"],
+    [`[1,3,17,"AFA"]`, "frame: ids:"],
+    [`[1,3,17,"A="]`, "frame: ids:"],
+    [`[1,3,17,"${"AF".repeat(65)}"]`, "frame: ids:"],
+    [`[1,3,17,[1],"m",1,"AF",1,"A é"]`, "frame: branches.1.ids:"],
     [`[1,3,17,[1],"x"]`, "frame: source:"],
     [`[1,3,17,[1],"m",1]`, "frame: branches:"],
-    [`[1,3,17,[1]${`,1,"AAF"`.repeat(9)}]`, "frame: branches:"],
+    [`[1,3,17,[1]${`,1,"AF"`.repeat(9)}]`, "frame: branches:"],
     [`[1,3,17,[1],{},[2]]`, "frame: branches.0.at:"],
     [`[1,3,17,[1],-18,[2]]`, "frame: branches.0.at:"],
     [`[1,3,17,[1],"m",1,[2],1.5,[2]]`, "frame: branches.1.at:"],
@@ -199,7 +203,7 @@ describe("a tuple", () => {
   });
   it.each([
     [`[1,-1,[5]]`, "frame: at:"],
-    [`[1,17,"AAF_"]`, "frame: ids:"],
+    [`[1,17,"AF_"]`, "frame: ids:"],
     [`[1,17,[5],65]`, "frame: accepted:"],
     [`[1,17,[5],1,"model"]`, "frame: source:"],
     [`[1,17,[5],1,"m",0]`, "frame: 5:"],

@@ -73,6 +73,9 @@ const wranglerEnv = (data: DataFolder): Record<string, string> => ({
   WRANGLER_REGISTRY_PATH: join(data.edge, "registry"),
   CLOUDFLARE_CF_FETCH_ENABLED: "false",
   CI: "1",
+  // They record every call that the worker makes, which costs it more than the call.
+  X_LOCAL_OBSERVABILITY: "false",
+  X_LOCAL_EXPLORER: "false",
   // A proxy of the machine's is not for the loopback interface.
   NO_PROXY: "127.0.0.1,localhost",
 });

@@ -155,14 +155,16 @@ export class DraftedText {
 
   /** A branch travels with a hint of its source, or with the id of the main line that it is an alternative to. */
   #addTo(hints: Hint[], branch: Branch): void {
-    branch.sent = branch.ids.length;
-    const { id, source } = this.#hinted[branch.at - this.#confirmed]!;
+    const { at, ids, sent } = branch;
+    branch.sent = ids.length;
+    const { id, source } = this.#hinted[at - this.#confirmed]!;
     let hint = hints.find((one) => one.source === source);
     if (!hint) {
-      hint = { path: this.#path, at: branch.at, ids: [id], source };
+      hint = { path: this.#path, at, ids: [id], source };
       hints.push(hint);
     }
-    hint.branches = [...(hint.branches ?? []), { at: branch.at, ids: branch.ids.map(({ id }) => id) }];
+    const added = ids.slice(sent).map((one) => one.id);
+    hint.branches = [...(hint.branches ?? []), { at, ...(sent > 0 && { from: sent }), ids: added }];
   }
 
   #adopt(branch: Branch): void {

@@ -54,7 +54,10 @@ export class HostileDrafter implements Drafter {
       if (below(3) === 0) this.#path++;
       const isStale = this.#kind === "adversarial" && below(4) === 0;
       const path = isStale ? Math.max(0, this.#path - 1 - below(3)) : this.#path;
-      const branches = Array.from({ length: below(MAX_BRANCHES + 1) }, () => this.#stretch());
+      const branches = Array.from({ length: below(MAX_BRANCHES + 1) }, () => ({
+        ...this.#stretch(),
+        ...(below(3) === 0 && { from: 1 + below(4) }),
+      }));
       const source = SOURCES[below(SOURCES.length)]!;
       this.#send?.({ path, at, ids, source, ...(branches.length > 0 && { branches }) });
     }

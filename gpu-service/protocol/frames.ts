@@ -96,11 +96,22 @@ export const openFrame = z.object({
 });
 export type OpenFrame = z.infer<typeof openFrame>;
 
-const branch = z.object({ at: position, ids: z.array(tokenId).min(1).max(MAX_HINT_IDS) });
+/** `from`: how many of the branch's ids an earlier hint of the path has named; `ids` are those that follow them. */
+const branch = z.object({
+  at: position,
+  from: z
+    .int()
+    .min(1)
+    .max(MAX_HINT_IDS - 1)
+    .optional(),
+  ids: z.array(tokenId).min(1).max(MAX_HINT_IDS),
+});
+export type HintedBranch = z.infer<typeof branch>;
 
 /**
  * "From position `at` the text may go on with `ids`." `path` grows at each re-draft: a newer path drops all
- * waiting hints of older ones. A branch names another continuation of the same path from its own position.
+ * waiting hints of older ones. A branch names another continuation of the same path from its own position. What is said
+ * of a branch that the verifier does not know so far is ignored.
  */
 export const hintFrame = z.object({
   type: z.literal("hint"),

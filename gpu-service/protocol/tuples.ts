@@ -4,6 +4,7 @@
  */
 import {
   HINT_SOURCES,
+  type HintedBranch,
   type HintFrame,
   type HintSource,
   MAX_BRANCHES,
@@ -22,12 +23,17 @@ const LETTERS: Record<HintSource, string> = {
 };
 const SOURCES = new Map<unknown, HintSource>(HINT_SOURCES.map((source) => [LETTERS[source], source]));
 
-export type Parsed<T> = { ok: true; frame: T } | { ok: false; message: string };
+export type Fault = { ok: false; message: string };
+export type Parsed<T> = { ok: true; frame: T } | Fault;
 
 export function hintTuple({ stream, path, at, ids, source, branches = [] }: HintFrame): unknown[] {
   const tuple: unknown[] = [stream, path, at, packIds(ids)];
   if (source !== "model") tuple.push(LETTERS[source]);
-  for (const branch of branches) tuple.push(branch.at - at, packIds(branch.ids));
+  for (const branch of branches) {
+    tuple.push(branch.at - at);
+    if (branch.from !== undefined) tuple.push(branch.from);
+    tuple.push(packIds(branch.ids));
+  }
   return tuple;
 }
 
@@ -49,20 +55,29 @@ export function readHint(tuple: readonly unknown[]): Parsed<HintFrame> {
   const hasLetter = typeof letter === "string";
   const source = SOURCES.get(hasLetter ? letter : "m");
   if (!source) return fault("source", "is no source's letter");
-  const pairs = tuple.slice(hasLetter ? 5 : 4);
   const hint: HintFrame = { type: "hint", stream, path, at, ids, source };
-  if (pairs.length === 0) return { ok: true, frame: hint };
-  if (pairs.length % 2 > 0 || pairs.length > 2 * MAX_BRANCHES)
-    return fault("branches", `are not at most ${MAX_BRANCHES} pairs of an offset and ids`);
-  const branches: { at: number; ids: number[] }[] = [];
-  for (let n = 0; n < pairs.length / 2; n++) {
-    const offset = pairs[2 * n];
+  const first = hasLetter ? 5 : 4;
+  if (tuple.length === first) return { ok: true, frame: hint };
+  const branches = readBranches(tuple, first, at);
+  return Array.isArray(branches) ? { ok: true, frame: { ...hint, branches } } : branches;
+}
+
+/** What stands from entry `next` on; offsets count from position `at`. */
+function readBranches(tuple: readonly unknown[], next: number, at: number): HintedBranch[] | Fault {
+  const branches: HintedBranch[] = [];
+  for (let entry = next; entry < tuple.length; ) {
+    const n = branches.length;
+    if (n === MAX_BRANCHES) return fault("branches", `are more than ${MAX_BRANCHES}`);
+    const offset = tuple[entry++];
     if (!isInteger(offset, -at, MAX_UINT32 - at)) return fault(`branches.${n}.at`, UINT32);
-    const ids = readIds(pairs[2 * n + 1], 1, MAX_HINT_IDS);
+    const from = typeof tuple[entry] === "number" ? tuple[entry++] : undefined;
+    if (from !== undefined && !isInteger(from, 1, MAX_HINT_IDS - 1))
+      return fault(`branches.${n}.from`, `is not from 1 to ${MAX_HINT_IDS - 1}`);
+    const ids = readIds(tuple[entry++], 1, MAX_HINT_IDS);
     if (!ids) return fault(`branches.${n}.ids`, tokenIds(1, MAX_HINT_IDS));
-    branches.push({ at: at + offset, ids });
+    branches.push({ at: at + offset, ...(from !== undefined && { from }), ids });
   }
-  return { ok: true, frame: { ...hint, branches } };
+  return branches;
 }
 
 export function readTokens(tuple: readonly unknown[]): Parsed<TokensFrame> {
@@ -83,7 +98,7 @@ const UINT32 = "is not an unsigned 32-bit integer";
 const UINT32_FROM_1 = `${UINT32} from 1 on`;
 export const tokenIds = (least: number, most: number) => `are not ${least} to ${most} token ids`;
 
-export const fault = (field: string, what: string): { ok: false; message: string } => ({
+export const fault = (field: string, what: string): Fault => ({
   ok: false,
   message: `frame: ${field}: ${what}`,
 });

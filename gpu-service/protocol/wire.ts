@@ -1,10 +1,11 @@
 /**
  * Frames as text. Hints and confirmed ids, which are nearly all of the traffic, travel as tuples:
  *
- *     [stream, path, at, ids, source, offset, ids, offset, ids, …]    a hint, the edge's only tuple
- *     [stream, at, ids, accepted, source]                             confirmed ids, the verifier's only tuple
+ *     [stream, path, at, ids, source, offset, from, ids, offset, from, ids, …]    a hint, the edge's only tuple
+ *     [stream, at, ids, accepted, source]                                         confirmed ids, the verifier's only tuple
  *
- * A pair of offset and ids is a branch at `at` + offset. Left out: the source "m" of a hint; 0 accepted and no source.
+ * Offset, from and ids are a branch at `at` + offset. Left out: the source "m" of a hint; the `from` of a branch that is
+ * named from its beginning; 0 accepted and no source.
  * Sources by letter. Everything else, and confirmed ids with logprobs, is an object that names its fields; a reader
  * takes either form of either frame. In tuples, and in the `prompt` and `confirmed` of an `open`, ids are packed into
  * a string (`ids.ts`).
@@ -22,7 +23,16 @@ import {
   verifierFrame,
 } from "./frames.ts";
 import { packIds, readIds } from "./ids.ts";
-import { fault, hintTuple, type Parsed, readHint, readTokens, tokenIds, tokensTuple } from "./tuples.ts";
+import {
+  type Fault,
+  fault,
+  hintTuple,
+  type Parsed,
+  readHint,
+  readTokens,
+  tokenIds,
+  tokensTuple,
+} from "./tuples.ts";
 
 export type { Parsed } from "./tuples.ts";
 
@@ -75,7 +85,7 @@ function openObject(frame: OpenFrame): Record<string, unknown> {
 }
 
 /** Puts arrays in the place of an `open`'s packed lists; the schema sees to the rest. */
-function unpackOpen(json: unknown): ReturnType<typeof fault> | undefined {
+function unpackOpen(json: unknown): Fault | undefined {
   if (typeof json !== "object" || json === null) return;
   const open = json as Record<string, unknown>;
   if (open.type !== "open") return;

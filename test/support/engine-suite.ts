@@ -285,7 +285,7 @@ export function describeEngine(name: string, engine: EngineUnderTest): void {
   });
 }
 
-/** A line that is wrong from its second id on, and a branch there that is right; a new path after each step. */
+/** A line that is wrong from its second id on, and a branch there that is right, in two parts; a new path after each step. */
 function branching(promptTokens: number, text: readonly number[]): Hinter {
   let path = 0;
   return (output) => {
@@ -293,9 +293,10 @@ function branching(promptTokens: number, text: readonly number[]): Hinter {
     const [first, ...rest] = text.slice(output.length, output.length + 8);
     if (first === undefined || rest.length === 0) return [];
     const wrong = rest.map((id) => (id + 1) % 1000);
-    return [
-      { path: path++, at, ids: [first, ...wrong], source: "lookup", branches: [{ at: at + 1, ids: rest }] },
-    ];
+    const line = { path: path++, at, ids: [first, ...wrong], source: "lookup" as const };
+    const begun = { ...line, branches: [{ at: at + 1, ids: rest.slice(0, 2) }] };
+    const grown = { ...line, branches: [{ at: at + 1, from: 2, ids: rest.slice(2) }] };
+    return rest.length > 2 ? [begun, grown] : [begun];
   };
 }
 

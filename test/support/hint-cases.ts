@@ -2,7 +2,7 @@
  * Random hints and texts over a few ids, so that paths are often followed, refused and overtaken; after each event what
  * is foretold. Two implementations hold to it: the scheduler's own and the one in the vLLM plugin.
  */
-import type { HintSource } from "../../gpu-service/protocol/frames.ts";
+import type { HintedBranch, HintSource } from "../../gpu-service/protocol/frames.ts";
 import { mix32 } from "../../gpu-service/protocol/noise.ts";
 import { type Hint, HintStore } from "../../gpu-service/verify/scheduler/hints.ts";
 
@@ -28,21 +28,45 @@ function makeCase(n: number): HintCase {
   const text = [...prompt];
   const store = new HintStore();
   let path = 0;
+  /** Where they lie in the text they mostly agree with it. */
+  const idsFrom = (at: number) => [...(below(3) > 0 ? text.slice(at) : []), ...ids()];
+  /** Of the newest path, as they were hinted, so that some go on. */
+  let branches: HintedBranch[] = [];
+  const growth = ({ at, from = 0, ids: known }: HintedBranch): HintedBranch => {
+    const gap = below(8) > 0 ? 0 : 1;
+    return { at, from: from + known.length + gap, ids: ids() };
+  };
+  const branchFrom = (at: number): HintedBranch => ({ at, ids: idsFrom(at) });
   const events = Array.from({ length: 24 }, (): Event => {
     const foretold = () => {
       const found = store.next(text.length, LOOKED_AHEAD);
       return (found?.ids ?? []).map((id, k): [number, HintSource] => [id, found!.sources[k]!]);
     };
     if (below(2) === 0) {
-      path = Math.max(0, path + below(4) - 1);
+      const before = path;
+      if (below(3) === 0) path = Math.max(0, path + below(4) - 1);
+      if (path > before) branches = [];
       const at = Math.max(0, text.length - 2 + below(5));
-      const branches = Array.from({ length: below(3) }, () => ({ at: at + below(4), ids: ids() }));
-      const hint = { path, at, ids: ids(), source: below(2) ? "model" : "lookup", branches } as const;
+      const more = Array.from({ length: below(3) }, (): HintedBranch => {
+        const known = branches.at(-1 - below(2));
+        return known && below(4) > 0 ? growth(known) : branchFrom(at + below(3));
+      });
+      branches = [...branches, ...more];
+      const hint = {
+        path,
+        at,
+        ids: idsFrom(at),
+        source: below(2) ? "model" : "lookup",
+        branches: more,
+      } as const;
       store.add(hint, text);
       return { hint, next: foretold() };
     }
-    // As a rule the text goes the way that is foretold.
-    const id = below(4) > 0 ? (store.next(text.length, 1)?.ids[0] ?? below(IDS)) : below(IDS);
+    // As a rule the text goes the way that is foretold, or along a branch.
+    const way = below(4);
+    const branch = branches.findLast(({ at, from = 0 }) => at + from === text.length);
+    const foretoldId = way < 1 ? store.next(text.length, 1)?.ids[0] : way < 3 ? branch?.ids[0] : undefined;
+    const id = foretoldId ?? below(IDS);
     store.advance(text.length, id);
     text.push(id);
     return { id, next: foretold() };

@@ -61,6 +61,7 @@ export function adversarial(promptTokens: number, vocabSize: number, text: reado
         ids: [...right, ...wrong, 1, 2, 3],
         branches: [{ at, ids: [...wrong, ...right, 0] }],
       },
+      { ...base, path, at, ids: [...right, 0], branches: [{ at, from: 2 * right.length + 1, ids: [0, 1] }] },
       { ...base, path: path - 5, at, ids: [0, ...right] },
       { ...base, path, at: at + 1, ids: [...wrong, 0] },
       { ...base, path, at: at + 2, ids: [0xff_ffff, 1] },

@@ -26,14 +26,14 @@ describe("a drafted text", () => {
     return text;
   };
 
-  it("sends a branch with the hint that it belongs to, once", () => {
+  it("sends a branch with the hint that it belongs to, once, and then what it grows by", () => {
     const text = branched();
     const branches = [{ at: 3, ids: [21, 22, 23] }];
     expect(text.takeUnsent()).toEqual([{ path: 0, at: 2, ids: [10, 11, 12], source: "model", branches }]);
     expect(text.takeUnsent()).toEqual([]);
     text.branch(3, foretold(24));
     expect(text.takeUnsent()).toEqual([
-      { path: 0, at: 3, ids: [11], source: "model", branches: [{ at: 3, ids: [21, 22, 23, 24] }] },
+      { path: 0, at: 3, ids: [11], source: "model", branches: [{ at: 3, from: 3, ids: [24] }] },
     ]);
   });
 

@@ -120,3 +120,76 @@ describe("branches", () => {
     expect(given([1], two).say(7).next()).toEqual([8]);
   });
 });
+
+describe("what a branch has grown by", () => {
+  const line = hint(0, 1, [2, 3, 4], { branches: [{ at: 2, ids: [7, 8] }] });
+  const more = (from: number, ids: number[], path = 0, at = 2) =>
+    hint(path, 2, [3], { branches: [{ at, from, ids }] });
+
+  it("is followed as if it had been there from the beginning", () => {
+    expect(
+      given([1], line, more(2, [9, 5]), more(4, [6]))
+        .say(2, 7)
+        .next(),
+    ).toEqual([8, 9, 5, 6]);
+  });
+  it("joins a branch that the text is on, or has followed to its end or beyond", () => {
+    const late = (...ids: number[]) => {
+      const t = given([1], line).say(2, ...ids);
+      t.store.add(more(2, [9, 5]), t.text);
+      return t.next();
+    };
+    expect(late(7)).toEqual([8, 9, 5]);
+    expect(late(7, 8)).toEqual([9, 5]);
+    expect(late(7, 8, 9)).toEqual([5]);
+    expect(late(7, 8, 9, 5)).toBeUndefined();
+    expect(late(7, 8, 6)).toBeUndefined();
+    expect(late(7, 6)).toBeUndefined();
+    expect(late(3)).toEqual([4]);
+  });
+  it("joins one that came when the text had passed its end already", () => {
+    const t = given([1, 2, 7, 8, 9], line, more(2, [9, 5]));
+    expect(t.next()).toEqual([5]);
+  });
+  it("is ignored where the branch is not known, or not so far, or further", () => {
+    const led = (...hints: Hint[]) =>
+      given([1], line, ...hints)
+        .say(2, 7)
+        .next();
+    expect(led(more(3, [9]))).toEqual([8]);
+    expect(led(more(1, [9]))).toEqual([8]);
+    expect(led(more(2, [9], 0, 1))).toEqual([8]);
+    expect(led(more(2, [9]), more(2, [6]))).toEqual([8, 9]);
+    expect(
+      given([1], hint(0, 1, [2, 3]), more(2, [9]))
+        .say(2, 7)
+        .next(),
+    ).toBeUndefined();
+  });
+  it("is ignored of a path before, and does not join a branch of one", () => {
+    expect(
+      given([1], line, hint(1, 1, [2, 3]), more(2, [9]))
+        .say(2, 7)
+        .next(),
+    ).toBeUndefined();
+    const followed = given([1], line).say(2, 7);
+    followed.store.add(more(2, [9], 1), followed.text);
+    expect(followed.next()).toEqual([8]);
+  });
+  it("is bounded", () => {
+    const ones = (count: number): number[] => Array(count).fill(1);
+    const t = given([1], hint(0, 1, [2], { branches: [{ at: 1, ids: ones(60) }] }), more(60, ones(60), 0, 1));
+    expect(t.say(1).next(200)).toEqual(ones(63));
+    t.store.add(more(64, [5], 0, 1), t.text);
+    expect(t.next(200)).toHaveLength(63);
+  });
+  it("may be said again with the whole branch", () => {
+    const whole = hint(0, 2, [3], { branches: [{ at: 2, ids: [7, 8, 9, 5] }] });
+    expect(given([1], line, whole).say(2, 7).next()).toEqual([8, 9, 5]);
+    expect(
+      given([1], line, more(2, [9]), whole)
+        .say(2, 7)
+        .next(),
+    ).toEqual([8, 9, 5]);
+  });
+});

@@ -89,11 +89,17 @@ async function runSchedule(seed: number): Promise<number> {
     if (below(4) === 0) paths[i]!++;
     const path = Math.max(0, paths[i]! - (below(6) ? 0 : 1));
     const stream = lastStream(i);
-    const { elapsedMs } = model;
-    scheduler.accept(
-      { ...randomHint(starts[i]!, outputs[i]!, delivered[i]!.length, path, below), stream },
-      elapsedMs - below(3) * 4,
-    );
+    const arrivedMs = model.elapsedMs - below(3) * 4;
+    const frame = { ...randomHint(starts[i]!, outputs[i]!, delivered[i]!.length, path, below), stream };
+    scheduler.accept(frame, arrivedMs);
+    if (below(3) > 0) return;
+    // Its branches grow, by the text's own ids or not, joining on to what is known or not.
+    const branches = frame.branches.map(({ at, ids }) => {
+      const end = at + ids.length - starts[i]!.prompt.length;
+      const more = [...outputs[i]!.slice(end, end + below(4)), below(VOCABULARY)];
+      return { at, from: ids.length + (below(4) ? 0 : 1), ids: more };
+    });
+    scheduler.accept({ ...frame, branches }, arrivedMs);
   };
   /** Ends a stream and takes the text up again, as another replica would. */
   const cut = () => {

@@ -36,7 +36,11 @@ const anyHint = (): EdgeFrame => ({
   ids: ids(MAX_HINT_IDS),
   source: one(HINT_SOURCES),
   ...(random(2) && {
-    branches: Array.from({ length: 1 + random(MAX_BRANCHES) }, () => ({ at: random(2 ** 32), ids: ids(9) })),
+    branches: Array.from({ length: 1 + random(MAX_BRANCHES) }, () => ({
+      at: random(2 ** 32),
+      ...(random(2) && { from: 1 + random(MAX_HINT_IDS - 1) }),
+      ids: ids(9),
+    })),
   }),
 });
 const anyTokens = (): VerifierFrame => ({
@@ -83,6 +87,16 @@ describe("frames on the wire", () => {
         ],
       },
       `[1,3,17,"EcDG","l",-1,"AF",2,"AFAC"]`,
+    ],
+    [
+      {
+        ...HINT,
+        branches: [
+          { at: 18, from: 63, ids: [5] },
+          { at: 17, ids: [2] },
+        ],
+      },
+      `[1,3,17,"EcDG",1,63,"AF",0,"AC"]`,
     ],
     [{ ...HINT, ids: [198, 1_100_800] }, `[1,3,17,[198,1100800]]`],
     [{ type: "cancel", stream: 2 }, `{"type":"cancel","stream":2}`],
@@ -132,12 +146,17 @@ const list = (value: unknown) => {
     return Buffer.from(id.padStart(4, "A"), "base64url").readUIntBE(0, 3) - less;
   });
 };
-const branches = (at: unknown, pairs: readonly unknown[]) =>
-  pairs.flatMap((offset, n) =>
-    n % 2
-      ? []
-      : [{ at: Number.isInteger(offset) ? Number(at) + Number(offset) : offset, ids: list(pairs[n + 1]) }],
-  );
+function branches(at: unknown, entries: readonly unknown[]): object[] {
+  if (entries.length === 0) return [];
+  const [offset, ...rest] = entries;
+  const from = typeof rest[0] === "number" ? rest.shift() : undefined;
+  const branch = {
+    at: Number.isInteger(offset) ? Number(at) + Number(offset) : offset,
+    from,
+    ids: list(rest[0]),
+  };
+  return [branch, ...branches(at, rest.slice(1))];
+}
 
 /** A frame of `fields` with up to three entries replaced at random. */
 function mangled(fields: readonly unknown[]): unknown[] {
@@ -150,7 +169,7 @@ describe("a tuple", () => {
   it("is taken exactly if the object that it stands for is", () => {
     let good = 0;
     for (let round = 0; round < 3_000; round++) {
-      const h = mangled([1, 3, 17, [284, 198], ...one([["l"], []]), 1, [5]]);
+      const h = mangled([1, 3, 17, [284, 198], ...one([["l"], []]), 1, ...one([[3], []]), [5]]);
       const hasLetter = typeof h[4] === "string";
       const asHint = {
         stream: h[0],
@@ -185,8 +204,12 @@ describe("a tuple", () => {
     [`[1,3,17,"${"AF".repeat(65)}"]`, "frame: ids:"],
     [`[1,3,17,[1],"m",1,"AF",1,"A é"]`, "frame: branches.1.ids:"],
     [`[1,3,17,[1],"x"]`, "frame: source:"],
-    [`[1,3,17,[1],"m",1]`, "frame: branches:"],
+    [`[1,3,17,[1],"m",1]`, "frame: branches.0.ids:"],
     [`[1,3,17,[1]${`,1,"AF"`.repeat(9)}]`, "frame: branches:"],
+    [`[1,3,17,[1],1,0,[2]]`, "frame: branches.0.from: is not from 1 to 63"],
+    [`[1,3,17,[1],1,64,[2]]`, "frame: branches.0.from:"],
+    [`[1,3,17,[1],1,1.5,[2]]`, "frame: branches.0.from:"],
+    [`[1,3,17,[1],1,2,3,[2]]`, "frame: branches.0.ids:"],
     [`[1,3,17,[1],{},[2]]`, "frame: branches.0.at:"],
     [`[1,3,17,[1],-18,[2]]`, "frame: branches.0.at:"],
     [`[1,3,17,[1],"m",1,[2],1.5,[2]]`, "frame: branches.1.at:"],

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from outrider_vllm.hints import MAX_WAITING_BRANCHES, MAX_WAITING_IDS, Hint, HintStore
+from outrider_vllm.hints import MAX_WAITING_BRANCHES, MAX_WAITING_IDS, Hint, HintedBranch, HintStore
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "cases/hints.json").read_text())
 
 
 def read(hint: dict[str, Any]) -> Hint:
-    branches = tuple((branch["at"], tuple(branch["ids"])) for branch in hint["branches"])
+    branches = tuple(
+        HintedBranch(branch["at"], branch.get("from", 0), tuple(branch["ids"])) for branch in hint["branches"]
+    )
     return Hint(hint["path"], hint["at"], tuple(hint["ids"]), hint["source"], branches)
 
 
@@ -31,7 +33,7 @@ def test_what_is_foretold_after_each_event(case: dict[str, Any]) -> None:
 def test_what_waits_is_bounded() -> None:
     store = HintStore()
     for n in range(2000):
-        branches = tuple((3 + k, (n % 7, k)) for k in range(8))
+        branches = tuple(HintedBranch(3 + k, 0, (n % 7, k)) for k in range(8))
         store.add(Hint(0, 3 + n, (1,) * 64, "model", branches), [0, 1, 2])
     assert len(store._line) <= MAX_WAITING_IDS
     assert len(store._branches) <= MAX_WAITING_BRANCHES

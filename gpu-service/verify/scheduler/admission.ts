@@ -57,7 +57,7 @@ export function knownIds(hint: HintFrame, vocabSize: number): HintFrame | undefi
     return bad < 0 ? ids : ids.slice(0, bad);
   };
   const ids = known(hint.ids);
-  const branches = (hint.branches ?? []).map((b) => ({ at: b.at, ids: known(b.ids) }));
+  const branches = (hint.branches ?? []).map((b) => ({ ...b, ids: known(b.ids) }));
   if (ids.length === 0) return undefined;
   return { ...hint, ids, branches: branches.filter((b) => b.ids.length > 0) };
 }

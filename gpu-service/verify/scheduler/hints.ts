@@ -6,14 +6,21 @@
  * on from the text's own tokens is still followed. A newer path drops the older, but for branches that are being
  * followed: it may lead on from their ends.
  */
-import { HINT_SOURCES, type HintFrame, type HintSource } from "../../protocol/frames.ts";
+import {
+  HINT_SOURCES,
+  type HintedBranch,
+  type HintFrame,
+  type HintSource,
+  MAX_HINT_IDS,
+} from "../../protocol/frames.ts";
+import { agrees, covers, endOf, isPrefix, type Stretch } from "./stretch.ts";
 
 /** Ids further ahead of the committed text than this are dropped. */
 export const MAX_WAITING_IDS = 512;
 export const MAX_WAITING_BRANCHES = 16;
 
-type Stretch = { at: number; ids: readonly number[] };
-type Branch = Stretch & { source: HintSource };
+/** Of `path`, from its beginning on. One that the text has followed to its end may still grow. */
+type Branch = Stretch & { path: number; source: HintSource };
 export type Hint = Pick<HintFrame, "path" | "at" | "ids" | "source" | "branches">;
 /** What is foretold to follow the committed text, and by which source each id. */
 export type Foretold = { ids: readonly number[]; sources: readonly HintSource[] };
@@ -45,24 +52,24 @@ export class HintStore {
   add(hint: Hint, text: readonly number[]): void {
     if (hint.path < this.#path) return;
     if (hint.path > this.#path) this.#begin(hint.path, text);
-    const branches = hint.branches ?? [];
+    const branches = (hint.branches ?? []).flatMap((branch) => this.#whole(branch, hint) ?? []);
     this.#isAstray = !agrees(hint, text) && !branches.some((branch) => agrees(branch, text));
-    for (const branch of branches) this.#addBranch({ ...branch, source: hint.source }, text);
+    for (const branch of branches) this.#addBranch(branch, text);
     if (this.#refusedAt === Number.POSITIVE_INFINITY) this.#addToLine(hint, text);
-    else this.#isAstray &&= this.#branches.length === 0;
+    else this.#isAstray &&= this.#branches.every((branch) => endOf(branch) <= text.length);
   }
 
   /** The text goes on with `id` at `position`: what foretold otherwise is dropped. */
   advance(position: number, id: number): void {
     const packed = this.#line.get(position);
-    const covering = this.#branches.filter((b) => b.at <= position && position < b.at + b.ids.length);
+    const covering = this.#branches.filter((b) => covers(b, position));
     const isFollowed = covering.some((b) => b.ids[position - b.at] === id);
     this.#line.delete(position);
     const isOnLine = packed === undefined ? covering.length === 0 || isFollowed : packed >>> 3 === id;
     if (!isOnLine) this.#refuse(position);
     if (!isOnLine && !isFollowed) this.#isAstray = true;
     if (this.#branches.length > 0) {
-      this.#branches = this.#branches.filter((b) => position < b.at || leadsOn(b, position, id));
+      this.#branches = this.#branches.filter((b) => !covers(b, position) || b.ids[position - b.at] === id);
     }
   }
 
@@ -70,7 +77,7 @@ export class HintStore {
   next(end: number, most: number): Foretold | undefined {
     const ids: number[] = [];
     const sources: HintSource[] = [];
-    const branch = this.#line.has(end) ? undefined : this.#branches.find((b) => b.at <= end);
+    const branch = this.#line.has(end) ? undefined : this.#branches.find((b) => covers(b, end));
     for (let i = end - (branch?.at ?? end); branch && i < branch.ids.length && ids.length < most; i++) {
       ids.push(branch.ids[i]!);
       sources.push(branch.source);
@@ -89,7 +96,7 @@ export class HintStore {
     this.#path = path;
     this.#refusedAt = Number.POSITIVE_INFINITY;
     this.#line.clear();
-    this.#branches = this.#branches.filter((b) => b.at < text.length);
+    this.#branches = this.#branches.filter((b) => b.at < text.length && text.length < endOf(b));
   }
 
   #addToLine(hint: Hint, text: readonly number[]): void {
@@ -112,7 +119,7 @@ export class HintStore {
   #dropOvertaken(position: number, id: number, end: number): void {
     if (this.#branches.length === 0) return;
     this.#branches = this.#branches.filter(
-      (b) => b.at >= end || position >= b.at + b.ids.length || b.ids[position - b.at] === id,
+      (b) => b.at >= end || position >= endOf(b) || b.ids[position - b.at] === id,
     );
   }
 
@@ -123,26 +130,19 @@ export class HintStore {
     this.#branches = this.#branches.filter((b) => b.at <= position);
   }
 
+  /** A branch from its beginning on; undefined where it goes on from what is not known, or not the end of it. */
+  #whole({ at, from, ids }: HintedBranch, { path, source }: Hint): Branch | undefined {
+    if (from === undefined) return { path, at, ids, source };
+    const known = this.#branches.find((b) => b.path === path && b.at === at && b.ids.length === from);
+    return known && { ...known, ids: [...known.ids, ...ids].slice(0, MAX_HINT_IDS) };
+  }
+
   /** Adds a branch, or what it has more than one that is there already. */
   #addBranch(branch: Branch, text: readonly number[]): void {
     if (branch.at > this.#refusedAt || branch.at >= text.length + MAX_WAITING_IDS) return;
-    if (branch.at + branch.ids.length <= text.length || !agrees(branch, text)) return;
+    if (!agrees(branch, text)) return;
     const same = this.#branches.findIndex((b) => b.at === branch.at && isPrefix(b.ids, branch.ids));
     if (same >= 0) this.#branches[same] = branch;
     else if (this.#branches.length < MAX_WAITING_BRANCHES) this.#branches.push(branch);
   }
 }
-
-/** Whether nothing in the text says otherwise. */
-function agrees({ at, ids }: Stretch, text: readonly number[]): boolean {
-  const end = Math.min(at + ids.length, text.length);
-  for (let position = at; position < end; position++) if (text[position] !== ids[position - at]) return false;
-  return true;
-}
-
-const isPrefix = (short: readonly number[], long: readonly number[]): boolean =>
-  short.length <= long.length && short.every((id, i) => long[i] === id);
-
-/** Whether a branch that covers `position` agrees with `id` there and has more to say. */
-const leadsOn = (branch: Branch, position: number, id: number): boolean =>
-  branch.ids[position - branch.at] === id && position + 1 < branch.at + branch.ids.length;

@@ -9,10 +9,11 @@ path drops the older, but for branches that are being followed: it may lead on f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Ids further ahead of the committed text than this are dropped.
 MAX_WAITING_IDS = 512
+MAX_BRANCH_IDS = 64
 MAX_WAITING_BRANCHES = 16
 
 
@@ -21,14 +22,27 @@ class Stretch:
     at: int
     ids: tuple[int, ...]
     source: str
+    path: int
 
     @property
     def end(self) -> int:
         return self.at + len(self.ids)
 
+    def covers(self, position: int) -> bool:
+        return self.at <= position < self.end
+
     def agrees(self, text: Sequence[int]) -> bool:
         """Whether nothing in the text says otherwise."""
         return all(text[self.at + i] == self.ids[i] for i in range(max(0, min(self.end, len(text)) - self.at)))
+
+
+@dataclass(frozen=True)
+class HintedBranch:
+    """`start`: how many of the branch's ids an earlier hint of the path has named; `ids` are those that follow them."""
+
+    at: int
+    start: int
+    ids: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -37,7 +51,7 @@ class Hint:
     at: int
     ids: tuple[int, ...]
     source: str
-    branches: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    branches: tuple[HintedBranch, ...] = ()
 
 
 class HintStore:
@@ -48,6 +62,7 @@ class HintStore:
         self._is_refused = False
         self._refused_at = 0
         self._line: dict[int, tuple[int, str]] = {}
+        # Whole. One that the text has followed to its end may still grow.
         self._branches: list[Stretch] = []
 
     def add(self, hint: Hint, text: Sequence[int]) -> None:
@@ -56,29 +71,26 @@ class HintStore:
             return
         if hint.path > self.path:
             self._begin(hint.path, len(text))
-        for at, ids in hint.branches:
-            self._add_branch(Stretch(at, ids, hint.source), text)
+        for branch in hint.branches:
+            if whole := self._whole(branch, hint):
+                self._add_branch(whole, text)
         if not self._is_refused:
-            self._add_to_line(Stretch(hint.at, hint.ids, hint.source), text)
+            self._add_to_line(Stretch(hint.at, hint.ids, hint.source, hint.path), text)
 
     def advance(self, position: int, token: int) -> None:
         """The text goes on with `token` at `position`: what foretold otherwise is dropped."""
         foretold = self._line.pop(position, None)
-        covering = [b for b in self._branches if b.at <= position < b.end]
+        covering = [b for b in self._branches if b.covers(position)]
         is_followed = any(b.ids[position - b.at] == token for b in covering)
         is_on_line = (not covering or is_followed) if foretold is None else foretold[0] == token
         if not is_on_line:
             self._refuse(position)
-        self._branches = [
-            b
-            for b in self._branches
-            if position < b.at or (position + 1 < b.end and b.ids[position - b.at] == token)
-        ]
+        self._branches = [b for b in self._branches if not b.covers(position) or b.ids[position - b.at] == token]
 
     def next(self, end: int, most: int) -> list[tuple[int, str]]:
         """What follows the committed text, from position `end` on: at most `most` ids, each with its source."""
         found: list[tuple[int, str]] = []
-        branch = None if end in self._line else next((b for b in self._branches if b.at <= end), None)
+        branch = None if end in self._line else next((b for b in self._branches if b.covers(end)), None)
         if branch:
             found = [(token, branch.source) for token in branch.ids[end - branch.at :][:most]]
         while len(found) < most and (foretold := self._line.get(end + len(found))):
@@ -90,7 +102,7 @@ class HintStore:
         self.path = path
         self._is_refused = False
         self._line.clear()
-        self._branches = [b for b in self._branches if b.at < end]
+        self._branches = [b for b in self._branches if b.at < end < b.end]
 
     def _add_to_line(self, hint: Stretch, text: Sequence[int]) -> None:
         for position, token in enumerate(hint.ids, hint.at):
@@ -116,11 +128,20 @@ class HintStore:
         self._line.clear()
         self._branches = [b for b in self._branches if b.at <= position]
 
+    def _whole(self, branch: HintedBranch, hint: Hint) -> Stretch | None:
+        """A branch from its beginning on; None where it goes on from what is not known, or not the end of it."""
+        if branch.start == 0:
+            return Stretch(branch.at, branch.ids, hint.source, hint.path)
+        for known in self._branches:
+            if known.path == hint.path and known.at == branch.at and len(known.ids) == branch.start:
+                return replace(known, ids=(known.ids + branch.ids)[:MAX_BRANCH_IDS])
+        return None
+
     def _add_branch(self, branch: Stretch, text: Sequence[int]) -> None:
         """Adds a branch, or what it has more than one that is there already."""
         if (self._is_refused and branch.at > self._refused_at) or branch.at >= len(text) + MAX_WAITING_IDS:
             return
-        if branch.end <= len(text) or not branch.agrees(text):
+        if not branch.agrees(text):
             return
         for index, known in enumerate(self._branches):
             if known.at == branch.at and branch.ids[: len(known.ids)] == known.ids:

@@ -7,7 +7,7 @@ steps and takes out what came of them (`take_reports`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from outrider_vllm.arrivals import Arrivals, Prospect, worthwhile_wait
@@ -234,7 +234,7 @@ class HintScheduler(Scheduler):
         ids = known(hint.ids)
         if not ids:
             return None
-        branches = tuple((at, kept) for at, branch in hint.branches if (kept := known(branch)))
+        branches = tuple(replace(branch, ids=kept) for branch in hint.branches if (kept := known(branch.ids)))
         return Hint(hint.path, hint.at, ids, hint.source, branches)
 
     @staticmethod

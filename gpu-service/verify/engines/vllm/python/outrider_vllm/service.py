@@ -12,7 +12,7 @@ from typing import Any
 from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
-from outrider_vllm.hints import Hint
+from outrider_vllm.hints import Hint, HintedBranch
 from outrider_vllm.inbox import Inbox
 from outrider_vllm.private import LLMEngine, scheduler_of
 from outrider_vllm.scheduler import HintScheduler, Report
@@ -146,5 +146,8 @@ def entry(token: int, found: dict[int, Any]) -> list[Any]:
 
 
 def read_hint(message: dict[str, Any]) -> Hint:
-    branches = tuple((branch["at"], tuple(branch["ids"])) for branch in message.get("branches", ()))
+    branches = tuple(
+        HintedBranch(branch["at"], branch.get("from", 0), tuple(branch["ids"]))
+        for branch in message.get("branches", ())
+    )
     return Hint(message["path"], message["at"], tuple(message["ids"]), message["source"], branches)

@@ -10,7 +10,7 @@ const PACKED_IDS = 1_100_800;
 const random = randomFrom(29);
 const OPEN: OpenFrame = {
   ...{ type: "open", stream: 1, protocol: 2, target: "m", tokenizer: "a".repeat(64), prompt: [284, 198, 50] },
-  ...{ sampling: GREEDY, max_tokens: 9, stop_ids: [2], drafts: true, tenant: "t", token: "v1.x.y" },
+  ...{ sampling: GREEDY, max_tokens: 9, stop_ids: [2], drafts: true, tenant: "t", token: "v2.x.y" },
 };
 /** `OPEN` as it is sent, with some fields replaced. */
 const sent = (fields: Record<string, unknown>) =>

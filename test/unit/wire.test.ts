@@ -55,7 +55,7 @@ const anyTokens = (): VerifierFrame => ({
 
 const OPEN: OpenFrame = {
   ...{ type: "open", stream: 1, protocol: 2, target: "m", tokenizer: "a".repeat(64), prompt: [1, 2] },
-  ...{ sampling: GREEDY, max_tokens: 9, stop_ids: [2], drafts: true, tenant: "t", token: "v1.x.y" },
+  ...{ sampling: GREEDY, max_tokens: 9, stop_ids: [2], drafts: true, tenant: "t", token: "v2.x.y" },
 };
 
 describe("frames on the wire", () => {

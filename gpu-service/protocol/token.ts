@@ -61,7 +61,7 @@ export async function verifyToken(
   return { ok: true, claims };
 }
 
-const signedBytes = ({ aud, kid, tenant, nonce, iat, exp }: TokenClaims): Uint8Array<ArrayBuffer> =>
+const signedBytes = ({ aud, kid, tenant, nonce, iat, exp }: TokenClaims) =>
   new TextEncoder().encode(JSON.stringify([VERSION, aud, kid, tenant, nonce, iat, exp]));
 
 export function toBase64Url(bytes: Uint8Array): string {

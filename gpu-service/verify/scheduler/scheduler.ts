@@ -16,6 +16,7 @@ import type { StepLogits, TargetModel } from "./model.ts";
 import { Queue } from "./queue.ts";
 import { Sequence } from "./sequence.ts";
 import { scorePrompt, settlePart } from "./settle.ts";
+import { Tally } from "./tally.ts";
 
 export type SchedulerOptions = {
   /** Sequences that run at once; others wait. */
@@ -156,9 +157,7 @@ export class Scheduler {
 
   /** Takes each sequence's tokens and lets the finished go. */
   #settle(batch: Batch, logits: StepLogits, now: number): Omit<StepReport, "ms" | "samplingMs"> {
-    const drafted: Record<string, number> = {};
-    const accepted: Record<string, number> = {};
-    let tokens = 0;
+    const tally = new Tally();
     batch.parts.forEach((part, slot) => {
       const { sequence, fresh, hinted, foretold } = part;
       const row = (index: number) => logits.row(slot, index);
@@ -171,17 +170,11 @@ export class Scheduler {
       if (frames.length === 0) return;
       sequence.settled(now);
       sequence.firstTokenAt ||= now;
-      hinted.forEach((_, place) => {
-        addTo(drafted, foretold!.sources[place]!, 1);
-      });
-      for (const frame of frames) {
-        tokens += frame.ids.length;
-        if (frame.source) addTo(accepted, frame.source, frame.accepted);
-        this.#outbox.push(frame);
-      }
+      tally.add(foretold?.sources.slice(0, hinted.length) ?? [], frames);
+      this.#outbox.push(...frames);
       if (sequence.finish) this.#finish(sequence, sequence.finish);
     });
-    return { slots: batch.parts.length, rows: batch.whole.rows, tokens, drafted, accepted };
+    return { slots: batch.parts.length, rows: batch.whole.rows, ...tally.counts };
   }
 
   #find(stream: number): Sequence | undefined {
@@ -195,8 +188,4 @@ export class Scheduler {
     this.#active = this.#active.filter((s) => s !== sequence);
     this.#queue.remove(sequence);
   }
-}
-
-function addTo(counts: Record<string, number>, name: string, n: number): void {
-  counts[name] = (counts[name] ?? 0) + n;
 }

@@ -4,25 +4,18 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { serve } from "@hono/node-server";
 import pino from "pino";
-import type { Gate } from "../protocol/jobs.ts";
 import { trainingApi } from "./api/app.ts";
 import { trainingMetrics } from "./api/metrics.ts";
-import { type PublishingConfig, parseTrainingConfig, type TrainingConfig } from "./config.ts";
+import { parseTrainingConfig, type TrainingConfig } from "./config.ts";
 import { Outbox } from "./events/outbox.ts";
 import { EventSender } from "./events/sender.ts";
-import { askGates } from "./gates/gates.ts";
 import { JobFolders } from "./jobs/folders.ts";
-import type { StoredJob } from "./jobs/job-row.ts";
 import { Recipes } from "./jobs/recipes.ts";
 import { JobRunner } from "./jobs/runner.ts";
 import { JobStore } from "./jobs/store.ts";
-import type { Launcher, TrainingTask } from "./launchers/launcher.ts";
-import { type LocalLauncherOptions, localLauncher } from "./launchers/local.ts";
+import { launcherOf, trainerOptions } from "./launchers/configured.ts";
 import { isRunning, processIdentity } from "./launchers/process.ts";
-import { ensurePythonEnv } from "./launchers/python-env.ts";
-import { rayLauncher } from "./launchers/ray.ts";
-import { Bucket } from "./publish/bucket.ts";
-import { openPublisher, type Publisher } from "./publish/publisher.ts";
+import { Releasing } from "./releasing.ts";
 import { JobInputs } from "./traffic/job-inputs.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -37,16 +30,18 @@ const storePath = join(config.TRAINING_DATA, "jobs.sqlite");
 const store = new JobStore(storePath);
 const folders = new JobFolders(join(config.TRAINING_DATA, "jobs"));
 const recipes = new Recipes(config.TRAINING_RECIPES ?? join(here, "recipes"), config.TRAINING_CORPORA);
-const trainer = launcherOptions(config);
+const trainer = trainerOptions(config, join(here, "trainer"));
+const releasing = config.publishing && new Releasing(config.publishing, trainer);
+const cannotPublish = () => Promise.reject(new Error("this service is not configured to publish"));
 const runner = new JobRunner({
   store,
   folders,
   recipes,
   launcher: launcherOf(config, trainer),
-  inputs: new JobInputs(() => openInputs(config)),
+  inputs: releasing?.inputs ?? new JobInputs(cannotPublish),
   judge: (job, task, signal) =>
-    judge(config, trainer, task, { log: (line) => folders.say(job.id, line), signal }),
-  publish: (job, folder, signal) => publish(config, job, folder, signal),
+    releasing?.judge(task, { log: (line) => folders.say(job.id, line), signal }) ?? cannotPublish(),
+  publish: (job, folder, signal) => releasing?.publish(job, folder, signal) ?? cannotPublish(),
   owner: processIdentity(process.pid) ?? `${process.pid}@unknown`,
   isRunning,
   log,
@@ -61,10 +56,7 @@ const app = trainingApi({
   newId: () => `job-${randomBytes(8).toString("hex")}`,
   newRelease: (recipe) => `${recipe}-${compactTime(new Date())}-${randomBytes(2).toString("hex")}`,
   metrics: trainingMetrics(store),
-  changeChannel: config.publishing
-    ? (target, change) =>
-        withPublisher(config.publishing!, (publisher) => publisher.changeChannel(target, change))
-    : undefined,
+  changeChannel: releasing ? (target, change) => releasing.changeChannel(target, change) : undefined,
 });
 
 const server = serve(
@@ -98,93 +90,11 @@ async function stop(signal: string): Promise<void> {
   process.exit(0);
 }
 
-function launcherOf(from: TrainingConfig, local: LocalLauncherOptions): Launcher {
-  if (from.TRAINING_LAUNCHER === "local") return localLauncher(local);
-  return rayLauncher({
-    ...{ address: from.RAY_ADDRESS, token: from.RAY_AUTH_TOKEN, python: from.RAY_PYTHON },
-    ...{ workers: from.RAY_WORKERS, gpus: from.RAY_GPUS },
-    ...{ project: local.project, modelsRoot: local.modelsRoot },
-  });
-}
-
-function launcherOptions(from: TrainingConfig): LocalLauncherOptions {
-  const project = join(here, "trainer");
-  const wish = {
-    folder: from.TRAINING_VENV ?? join(dirname(from.TRAINING_DATA), "venv-train"),
-    requirements: join(project, "requirements-train.txt"),
-    python: from.OUTRIDER_PYTHON,
-    torch: from.OUTRIDER_TORCH,
-    torchIndexUrl: from.OUTRIDER_TORCH_INDEX_URL,
-  };
-  return { project, modelsRoot: from.MODELS_ROOT, environment: (shell) => ensurePythonEnv(wish, shell) };
-}
-
 /** None without a worker, or without a token to sign with. */
 function eventSender({ publishing, TRAINING_TOKEN: token }: TrainingConfig): EventSender | undefined {
   if (!publishing || token === undefined) return undefined;
   const outbox = new Outbox(storePath);
   return new EventSender({ outbox, edgeUrl: publishing.EDGE_URL, token, fetch, now: Date.now, log });
-}
-
-function judge(
-  { publishing }: TrainingConfig,
-  { project, modelsRoot, environment }: LocalLauncherOptions,
-  task: TrainingTask,
-  tell: { log(line: string): void; signal: AbortSignal },
-): Promise<Gate[]> {
-  if (!publishing) throw new Error("this service is not configured to publish");
-  const { GATES_PROGRAM: program, VERIFIER_URL, LINK_KEY_ID, LINK_SECRET } = publishing;
-  return askGates(
-    {
-      program,
-      environment: { VERIFIER_URL, LINK_KEY_ID, LINK_SECRET },
-      trainer: { project, modelsRoot, python: () => environment({ ...tell, step: () => {} }) },
-      fetchCurrent: (target, folder) =>
-        withPublisher(publishing, (publisher) => publisher.fetchCurrent(target, folder)),
-    },
-    task,
-    tell,
-  );
-}
-
-async function publish(
-  { publishing }: TrainingConfig,
-  { release, publish: wish }: StoredJob,
-  folder: string,
-  signal: AbortSignal,
-): Promise<void> {
-  if (wish === "no") return;
-  if (!publishing) throw new Error(`release ${release}: this service is not configured to publish`);
-  await withPublisher(publishing, (publisher) => publisher.publishJob(folder, release, wish, signal));
-}
-
-/** Where jobs' traffic and parents come from. */
-async function openInputs({
-  publishing,
-}: TrainingConfig): ReturnType<ConstructorParameters<typeof JobInputs>[0]> {
-  if (!publishing) throw new Error("this service has no bucket configured (S3_ENDPOINT, ...)");
-  const [bucket, publisher] = [new Bucket(publishing), await openPublisher(publishing)];
-  return {
-    bucket,
-    release: (id) => publisher.readRelease(id),
-    close: () => {
-      bucket.close();
-      publisher.close();
-    },
-  };
-}
-
-/** Keys are read anew each time: they may have been rotated since the last job. */
-async function withPublisher<T>(
-  config: PublishingConfig,
-  use: (publisher: Publisher) => Promise<T>,
-): Promise<T> {
-  const publisher = await openPublisher(config);
-  try {
-    return await use(publisher);
-  } finally {
-    publisher.close();
-  }
 }
 
 /** UTC, such as 20261124-071503. */

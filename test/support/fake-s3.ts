@@ -12,6 +12,8 @@ export type FakeS3 = {
   modified: Map<string, number>;
   /** Called before a write; throwing cuts the connection. */
   beforeWrite: (key: string) => void;
+  /** Awaited before a removal. */
+  beforeRemoval: (key: string) => Promise<void>;
   close(): void;
 };
 
@@ -23,6 +25,7 @@ export async function startFakeS3(bucket: string): Promise<FakeS3> {
     removals: [],
     modified: new Map(),
     beforeWrite: () => {},
+    beforeRemoval: async () => {},
     close: () => server.close(),
   };
   const server = createServer((request, response) => {
@@ -33,7 +36,7 @@ export async function startFakeS3(bucket: string): Promise<FakeS3> {
   return fake;
 }
 
-function answer(
+async function answer(
   fake: FakeS3,
   bucket: string,
   request: IncomingMessage,
@@ -57,6 +60,7 @@ function answer(
     return response.writeHead(200, { etag: '"x"' }).end();
   }
   if (request.method === "DELETE") {
+    await fake.beforeRemoval(key);
     fake.objects.delete(key);
     fake.removals.push(key);
     return response.writeHead(204).end();

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { isFinished, type Job } from "../../gpu-service/protocol/jobs.ts";
 import type { Recipe } from "../../gpu-service/protocol/recipe.ts";
 import { JobFolders } from "../../gpu-service/training/jobs/folders.ts";
+import type { JobEntry } from "../../gpu-service/training/jobs/job-table.ts";
 import { Recipes } from "../../gpu-service/training/jobs/recipes.ts";
 import { JobRunner, type RunnerParts } from "../../gpu-service/training/jobs/runner.ts";
-import { type JobEntry, JobStore } from "../../gpu-service/training/jobs/store.ts";
+import { JobStore } from "../../gpu-service/training/jobs/store.ts";
 import { localLauncher } from "../../gpu-service/training/launchers/local.ts";
 import { isRunning, processIdentity } from "../../gpu-service/training/launchers/process.ts";
 

@@ -346,6 +346,34 @@ test("gc removes old releases that no channel names, manifest first, and what ne
   expect(await collect()).toEqual([]);
 });
 
+test("gc leaves whole what a channel comes to name while it is being removed", async () => {
+  for (const id of ["old", "previous", "current"]) await publisher.publishJob(makeDraftFolder("x", id), id);
+  age("old", 40);
+  let hurry = async () => {
+    hurry = async () => {};
+    await publisher.promote("old");
+  };
+  s3.beforeRemoval = () => hurry();
+  expect(await collect()).toEqual([]);
+  expect((await publisher.channels.read("tiny"))?.current.release).toBe("old");
+  expect(await problemsOf()).toEqual([]);
+});
+
+test("a channel that was moved to a release which is gone by then is moved back", async () => {
+  for (const id of ["old", "previous", "current"]) await publisher.publishJob(makeDraftFolder("x", id), id);
+  const { manifestSha256 } = await publisher.show("old");
+  const old = { id: "old", target: "tiny", manifestSha256 };
+  age("old", 40);
+  expect(await collect()).toMatchObject([{ id: "old" }]);
+  await expect(publisher.channels.promote(old)).rejects.toThrow("old is not in the bucket (any more)");
+  await expect(publisher.channels.startCanary(old, 0.5)).rejects.toThrow(
+    "old is not in the bucket (any more)",
+  );
+  expect(await publisher.channels.read("tiny")).toMatchObject({
+    ...{ current: { release: "current" }, previous: { release: "previous" }, canary: null, sequence: 7 },
+  });
+});
+
 test("gc removes nothing that a channel might name which cannot be read", async () => {
   await publisher.publishJob(makeDraftFolder("x", "old"), "old");
   age("old", 40);

@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { GatesError } from "../../gpu-service/training/gates/gates.ts";
 import type { JobRunner } from "../../gpu-service/training/jobs/runner.ts";
 import { isRunning, processIdentity } from "../../gpu-service/training/launchers/process.ts";
+import { UnreachableError } from "../../gpu-service/training/publish/errors.ts";
 import { jobEntry, openService, untilJob } from "../support/training.ts";
 import { type FakeRecipe, prepareFolder } from "../support/training-folder.ts";
 
@@ -19,6 +20,13 @@ function start(folder: string, parts: Parameters<typeof openService>[1] = {}) {
   open.push(service.runner);
   service.runner.start();
   return service;
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let waited = 0; !holds(); waited += 20) {
+    if (waited > 60_000) throw new Error("it does not come true");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 
 const startsOf = (folder: string, id = "job-1"): string[] =>
@@ -71,6 +79,35 @@ test("a candidate that a gate refuses is not published; the job says why and kee
     gates: [gate(true), gate(false)],
   });
   expect(existsSync(join(folder, "jobs/job-1/out/model.draft"))).toBe(true);
+  // What it was made of may hold captured requests.
+  await until(() => !existsSync(join(folder, "jobs/job-1/work")));
+});
+
+test("a job waits for a bucket or a worker that does not answer, more often than it may fail", async () => {
+  const away = { judge: 1, publish: 2 };
+  const { store } = start(folderOf({ steps: 1 }), {
+    judge: async () => {
+      if (away.judge-- > 0) throw new UnreachableError("bucket: cannot read");
+      return [gate(true)];
+    },
+    publish: async () => {
+      if (away.publish-- > 0) throw new UnreachableError("channel tiny: the edge does not answer");
+    },
+  });
+  store.add(jobEntry("job-1"));
+  expect(await untilJob(store, "job-1")).toMatchObject({ state: "succeeded", error: null });
+  expect(away).toEqual({ judge: -1, publish: -1 });
+});
+
+test("work that a killed service has left of a job that had ended is thrown away by the next", async () => {
+  const folder = folderOf({ steps: 1 });
+  const left = openService(folder);
+  left.store.add(jobEntry("job-1"));
+  left.store.requestCancel("job-1");
+  mkdirSync(join(folder, "jobs/job-1/work/inputs/traffic"), { recursive: true });
+  left.store.close();
+  start(folder);
+  await until(() => !existsSync(join(folder, "jobs/job-1/work")));
 });
 
 test("gates that cannot be asked are asked again, and in the end fail the job", async () => {

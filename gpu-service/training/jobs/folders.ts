@@ -41,6 +41,12 @@ export class JobFolders {
     return existsSync(markers) ? readdirSync(markers).length : 0;
   }
 
+  /** Jobs that have stages' folders or checkpoints. */
+  withWork(): string[] {
+    if (!existsSync(this.#root)) return [];
+    return readdirSync(this.#root).filter((id) => existsSync(join(this.#root, id, "work")));
+  }
+
   logPath(id: string): string {
     return join(this.#root, id, "log.txt");
   }

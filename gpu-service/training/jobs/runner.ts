@@ -1,54 +1,38 @@
 /**
- * Runs queued jobs, one at a time: train, ask the gates, then publish.
+ * Runs queued jobs, one at a time.
  *
  * What is needed to go on after a crash is on disk before it is needed: the owner with the claim, the trainer's
- * process with its start, the release by its manifest. A job that was publishing publishes again: that is idempotent.
+ * process with its start, the release by its manifest.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Gate } from "../../protocol/jobs.ts";
-import { GatesError, refusal } from "../gates/gates.ts";
-import { isComplete, type Launcher, SetupError, type TrainingTask } from "../launchers/launcher.ts";
-import { InputsError, type JobInputs, startAnew } from "../traffic/job-inputs.ts";
-import type { JobFolders } from "./folders.ts";
+import { isFinished } from "../../protocol/jobs.ts";
+import { type AttemptParts, attempt, type Ended } from "./attempt.ts";
 import type { StoredJob } from "./job-row.ts";
-import type { Recipes } from "./recipes.ts";
-import type { JobStore } from "./store.ts";
-import { train } from "./train.ts";
 
 const POLL_MS = 300;
+/** Turns of the loop. */
+const SWEEP_EVERY = 200;
 const STORE_RETRY_MS = 2_000;
+/** Before bucket and worker are asked again: the first time, and at most. */
+const FIRST_AWAY_MS = 500;
+const LONGEST_AWAY_MS = 60_000;
 /** Attempts in a row in which a job gets no further. */
 const MAX_ATTEMPTS = 3;
 /** More than any stage has. */
 const STEPS_OF_A_STAGE = 1e9;
 
-export type RunnerParts = {
-  store: JobStore;
-  folders: JobFolders;
-  recipes: Recipes;
-  launcher: Launcher;
-  /** What jobs learn from besides their recipes. */
-  inputs: Pick<JobInputs, "fetch" | "isStale">;
-  /** What the gates say of a finished release. Throws GatesError when they cannot be asked. */
-  judge(job: StoredJob, task: TrainingTask, signal: AbortSignal): Promise<Gate[]>;
-  /** Publishes a finished release, as the job wants it. Idempotent. */
-  publish(job: StoredJob, folder: string, signal: AbortSignal): Promise<void>;
+export type RunnerParts = AttemptParts & {
   /** Identity of this service's process, and whether another's still runs. */
   owner: string;
   isRunning(identity: string): boolean;
-  log: { info(fields: object, text: string): void; error(fields: object, text: string): void };
 };
-
-type Ended =
-  | { kind: "succeeded" }
-  | { kind: "failed"; message: string }
-  | { kind: "cancelled" }
-  | { kind: "again"; message: string; isFailure: boolean };
 
 export class JobRunner {
   readonly #parts: RunnerParts;
   readonly #closing = new AbortController();
   #loop: Promise<void> | undefined;
+  /** How often in a row bucket or worker did not answer. */
+  #away = 0;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -66,8 +50,9 @@ export class JobRunner {
   }
 
   async #run(): Promise<void> {
-    while (!this.#closing.signal.aborted) {
+    for (let turn = 0; !this.#closing.signal.aborted; turn++) {
       try {
+        if (turn % SWEEP_EVERY === 0) this.#sweep();
         const job = this.#takeAbandoned() ?? this.#parts.store.claim(this.#parts.owner);
         if (job) await this.#work(job);
         else await this.#pause(POLL_MS);
@@ -81,6 +66,15 @@ export class JobRunner {
 
   #pause(ms: number): Promise<void> {
     return sleep(ms, undefined, { signal: this.#closing.signal }).catch(() => {});
+  }
+
+  /** Throws away the work of jobs that have ended: cancelled while they waited, or when their service was killed. */
+  #sweep(): void {
+    const { store, folders } = this.#parts;
+    for (const id of folders.withWork()) {
+      const job = store.find(id);
+      if (job && isFinished(job.state)) folders.discard(id, job.state === "cancelled");
+    }
   }
 
   /** A running job that nobody runs: its service was killed, or this one failed to note how it ended. */
@@ -102,60 +96,19 @@ export class JobRunner {
       if (this.#closing.signal.aborted || store.find(job.id)?.cancel_requested) stop.abort();
     }, POLL_MS);
     try {
-      const ended = await this.#attempt(job, stop.signal).catch((error: unknown) =>
-        this.#explain(job, error, stop),
-      );
+      const ended = await attempt(this.#parts, job, stop.signal);
       this.#settle(job, ended);
+      await this.#waitFor(ended);
     } finally {
       clearInterval(watch);
     }
   }
 
-  async #attempt(job: StoredJob, signal: AbortSignal): Promise<Ended> {
-    const task = this.#parts.folders.open(job.id, job.recipe_json ?? this.#parts.recipes.read(job.recipe));
-    if (!isComplete(task)) {
-      const end = await train(this.#parts, job, task, signal);
-      if (end.kind === "refused") return { kind: "failed", message: end.message };
-      if (end.kind === "lost") return { kind: "again", message: end.message, isFailure: true };
-    }
-    if (await this.#parts.inputs.isStale(job, task)) {
-      startAnew(task);
-      return { kind: "again", message: "captured requests were deleted meanwhile", isFailure: false };
-    }
-    if (job.publish === "no") return { kind: "succeeded" };
-    if (!isComplete(task)) {
-      return {
-        kind: "failed",
-        message: `recipe ${job.recipe} makes no release: post it with "publish": "no"`,
-      };
-    }
-    const refused = refusal(await this.#gates(job, task, signal));
-    if (refused !== null) return { kind: "failed", message: refused };
-    const { store } = this.#parts;
-    store.setProgress(job.id, { stage: "publish", step: 0, steps: 1 });
-    await this.#parts.publish(job, task.out, signal);
-    store.setProgress(job.id, { stage: "publish", step: 1, steps: 1 });
-    return { kind: "succeeded" };
-  }
-
-  /** Asked once: a job that was cut off while it published publishes what has passed. */
-  async #gates(job: StoredJob, task: TrainingTask, signal: AbortSignal): Promise<Gate[]> {
-    if (job.gates) return job.gates;
-    this.#parts.store.setProgress(job.id, { stage: "gates", step: 0, steps: 1 });
-    const gates = await this.#parts.judge(job, task, signal);
-    this.#parts.store.setGates(job.id, gates);
-    return gates;
-  }
-
-  #explain(job: StoredJob, error: unknown, stop: AbortController): Ended {
-    if (stop.signal.aborted && this.#parts.store.find(job.id)?.cancel_requested) return { kind: "cancelled" };
-    if (stop.signal.aborted) return { kind: "again", message: "the service stops", isFailure: false };
-    const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof GatesError || error instanceof InputsError)
-      return { kind: "again", message, isFailure: true };
-    this.#parts.folders.say(job.id, message);
-    if (!(error instanceof SetupError)) this.#parts.log.error({ job: job.id, err: error }, "job failed");
-    return { kind: "failed", message };
+  /** Other jobs need bucket and worker as well, so all wait. */
+  async #waitFor(ended: Ended): Promise<void> {
+    const isAway = ended.kind === "again" && ended.why === "away";
+    this.#away = isAway ? this.#away + 1 : 0;
+    if (isAway) await this.#pause(Math.min(LONGEST_AWAY_MS, FIRST_AWAY_MS * 2 ** (this.#away - 1)));
   }
 
   /** How far a job is: stages, and steps of the one under way. */
@@ -166,15 +119,15 @@ export class JobRunner {
 
   #settle(job: StoredJob, ended: Ended): void {
     const { store, folders, log } = this.#parts;
-    const losses = ended.kind === "again" && ended.isFailure ? store.noteLoss(job.id, this.#reached(job)) : 0;
+    const isFailure = ended.kind === "again" && ended.why === "failure";
+    const losses = isFailure ? store.noteLoss(job.id, this.#reached(job)) : 0;
     if (ended.kind === "again" && losses < MAX_ATTEMPTS) {
-      store.requeue(job.id, ended.isFailure);
-    } else if (ended.kind === "again") {
-      store.finish(job.id, "failed", `${ended.message} (${losses} times)`);
-    } else if (ended.kind === "failed") {
-      store.finish(job.id, "failed", ended.message);
+      store.requeue(job.id, isFailure);
     } else {
-      store.finish(job.id, ended.kind);
+      if (ended.kind === "again") store.finish(job.id, "failed", `${ended.message} (${losses} times)`);
+      else if (ended.kind === "failed") store.finish(job.id, "failed", ended.message);
+      else store.finish(job.id, ended.kind);
+      // What was copied for the job goes with it, however it ended: it may hold captured requests.
       folders.discard(job.id, ended.kind === "cancelled");
     }
     log.info({ job: job.id, ...ended }, "job ends");

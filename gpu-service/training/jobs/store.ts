@@ -2,49 +2,25 @@
  * Jobs on disk (SQLite, WAL). Every change of state is one statement that names the state it expects, so two
  * services on one store never both run a job.
  */
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import type { Gate, Job, JobOrder, Progress } from "../../protocol/jobs.ts";
-import type { Recipe } from "../../protocol/recipe.ts";
-import { jobRowSchema, publicView, type StoredJob } from "./job-row.ts";
-import { openTables } from "./schema.ts";
-
-/** A job to be stored: its recipe as it runs, overrides in it. */
-export type JobEntry = Omit<JobOrder, "recipe"> & { id: string; recipe: Recipe; release: string };
+import type { Gate, Job, Progress } from "../../protocol/jobs.ts";
+import { publicView, type StoredJob } from "./job-row.ts";
+import { type JobEntry, JobTable } from "./job-table.ts";
 
 export class JobStore {
-  readonly #db: DatabaseSync;
+  readonly #table: JobTable;
   readonly #now: () => Date;
 
   constructor(path: string, now: () => Date = () => new Date()) {
-    mkdirSync(dirname(path), { recursive: true });
-    this.#db = new DatabaseSync(path);
-    openTables(this.#db);
+    this.#table = new JobTable(path);
     this.#now = now;
   }
 
   /** Adds a job, or returns the one that has the same idempotency key. */
   add(job: JobEntry): { job: Job; created: boolean } {
-    const { changes } = this.#run(
-      `INSERT INTO jobs (id, idempotency_key, recipe, recipe_json, overrides, traffic, parent, release, publish,
-         state, created)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?) ON CONFLICT (idempotency_key) DO NOTHING`,
-      job.id,
-      job.idempotency_key ?? null,
-      job.recipe.name,
-      JSON.stringify(job.recipe),
-      job.overrides && JSON.stringify(job.overrides),
-      job.traffic && JSON.stringify(job.traffic),
-      job.parent,
-      job.release,
-      job.publish,
-      this.#stamp(),
-    );
-    if (changes === 1) return { job: publicView(this.#must(job.id)), created: true };
-    const first = this.#one("SELECT * FROM jobs WHERE idempotency_key = ?", job.idempotency_key ?? null);
-    if (!first) throw new Error(`jobs store: job ${job.id} was neither added nor found`);
-    return { job: publicView(first), created: false };
+    const created = this.#table.insert(job, this.#stamp());
+    const stored = created ? this.get(job.id) : this.findByKey(job.idempotency_key ?? "");
+    if (!stored) throw new Error(`jobs store: job ${job.id} was neither added nor found`);
+    return { job: stored, created };
   }
 
   get(id: string): Job | undefined {
@@ -53,27 +29,26 @@ export class JobStore {
   }
 
   find(id: string): StoredJob | undefined {
-    return this.#one("SELECT * FROM jobs WHERE id = ?", id);
+    return this.#table.one("SELECT * FROM jobs WHERE id = ?", id);
   }
 
   findByKey(key: string): Job | undefined {
-    const row = this.#one("SELECT * FROM jobs WHERE idempotency_key = ?", key);
+    const row = this.#table.one("SELECT * FROM jobs WHERE idempotency_key = ?", key);
     return row && publicView(row);
   }
 
   /** Newest first. */
   list(limit: number): Job[] {
-    return this.#all("SELECT * FROM jobs ORDER BY number DESC LIMIT ?", limit).map(publicView);
+    return this.#table.all("SELECT * FROM jobs ORDER BY number DESC LIMIT ?", limit).map(publicView);
   }
 
   countByState(): Record<string, number> {
-    const rows = this.#db.prepare("SELECT state, COUNT(*) AS n FROM jobs GROUP BY state").all();
-    return Object.fromEntries(rows.map((row) => [String(row.state), Number(row.n)]));
+    return this.#table.countByState();
   }
 
   /** Makes the oldest queued job this owner's; `undefined` when none waits. */
   claim(owner: string): StoredJob | undefined {
-    return this.#one(
+    return this.#table.one(
       `UPDATE jobs SET state = 'running', owner = ?, attempts = attempts + 1, started = COALESCE(started, ?)
        WHERE number = (SELECT number FROM jobs WHERE state = 'queued' ORDER BY number LIMIT 1) AND state = 'queued'
        RETURNING *`,
@@ -84,7 +59,7 @@ export class JobStore {
 
   /** Takes over a running job whose owner is gone; `undefined` when another service was faster. */
   takeOver(id: string, deadOwner: string | null, owner: string): StoredJob | undefined {
-    return this.#one(
+    return this.#table.one(
       "UPDATE jobs SET owner = ? WHERE id = ? AND state = 'running' AND owner IS ? RETURNING *",
       owner,
       id,
@@ -93,25 +68,25 @@ export class JobStore {
   }
 
   running(): StoredJob[] {
-    return this.#all("SELECT * FROM jobs WHERE state = 'running' ORDER BY number");
+    return this.#table.all("SELECT * FROM jobs WHERE state = 'running' ORDER BY number");
   }
 
   setProcess(id: string, process: string | null): void {
-    this.#run("UPDATE jobs SET process = ? WHERE id = ?", process, id);
+    this.#table.run("UPDATE jobs SET process = ? WHERE id = ?", process, id);
   }
 
   setProgress(id: string, progress: Progress): void {
-    this.#run("UPDATE jobs SET progress = ? WHERE id = ?", JSON.stringify(progress), id);
+    this.#table.run("UPDATE jobs SET progress = ? WHERE id = ?", JSON.stringify(progress), id);
   }
 
   setGates(id: string, gates: readonly Gate[]): void {
-    this.#run("UPDATE jobs SET gates = ? WHERE id = ?", JSON.stringify(gates), id);
+    this.#table.run("UPDATE jobs SET gates = ? WHERE id = ?", JSON.stringify(gates), id);
   }
 
   /** A queued job is cancelled at once; a running one by its runner. `undefined` when there is no such job. */
   requestCancel(id: string): Job | undefined {
-    this.#run("UPDATE jobs SET cancel_requested = 1 WHERE id = ? AND state = 'running'", id);
-    this.#run(
+    this.#table.run("UPDATE jobs SET cancel_requested = 1 WHERE id = ? AND state = 'running'", id);
+    this.#table.run(
       "UPDATE jobs SET state = 'cancelled', finished = ? WHERE id = ? AND state = 'queued'",
       this.#stamp(),
       id,
@@ -124,7 +99,7 @@ export class JobStore {
    * been lost there, or before, in a row. Getting further begins the count anew.
    */
   noteLoss(id: string, at: number): number {
-    const row = this.#one(
+    const row = this.#table.one(
       `UPDATE jobs SET attempts = CASE WHEN ? > lost_at THEN 1 ELSE attempts END, lost_at = MAX(lost_at, ?)
        WHERE id = ? RETURNING *`,
       at,
@@ -136,7 +111,7 @@ export class JobStore {
 
   /** Puts a running job back, so that it goes on from its last checkpoint. `isFailure`: counts as an attempt. */
   requeue(id: string, isFailure: boolean): void {
-    this.#run(
+    this.#table.run(
       `UPDATE jobs SET state = 'queued', owner = NULL, process = NULL, attempts = attempts - ?
        WHERE id = ? AND state = 'running'`,
       isFailure ? 0 : 1,
@@ -145,7 +120,7 @@ export class JobStore {
   }
 
   finish(id: string, state: "succeeded" | "failed" | "cancelled", error: string | null = null): void {
-    this.#run(
+    this.#table.run(
       `UPDATE jobs SET state = ?, error = ?, finished = ?, owner = NULL, process = NULL
        WHERE id = ? AND state = 'running'`,
       state,
@@ -156,32 +131,10 @@ export class JobStore {
   }
 
   close(): void {
-    this.#db.close();
+    this.#table.close();
   }
 
   #stamp(): string {
     return this.#now().toISOString();
-  }
-
-  #must(id: string): StoredJob {
-    const row = this.find(id);
-    if (!row) throw new Error(`jobs store: no job ${id}`);
-    return row;
-  }
-
-  #one(sql: string, ...values: SQLInputValue[]): StoredJob | undefined {
-    const row = this.#db.prepare(sql).get(...values);
-    return row === undefined ? undefined : jobRowSchema.parse(row);
-  }
-
-  #all(sql: string, ...values: SQLInputValue[]): StoredJob[] {
-    return this.#db
-      .prepare(sql)
-      .all(...values)
-      .map((row) => jobRowSchema.parse(row));
-  }
-
-  #run(sql: string, ...values: SQLInputValue[]): { changes: number } {
-    return { changes: Number(this.#db.prepare(sql).run(...values).changes) };
   }
 }

@@ -8,7 +8,7 @@ import {
   S3ServiceException,
 } from "@aws-sdk/client-s3";
 import type { PublishingConfig } from "../config.ts";
-import { PublishError } from "./errors.ts";
+import { PublishError, UnreachableError } from "./errors.ts";
 
 const CONTENT_TYPES = [
   [/\.json$/, "application/json"],
@@ -111,7 +111,11 @@ export class Bucket {
   #explain(action: string, error: unknown): unknown {
     if (error instanceof Error && error.name === "AbortError") return error;
     const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    return new PublishError(`bucket ${this.#name} at ${this.#endpoint}: cannot ${action} (${reason})`);
+    const message = `bucket ${this.#name} at ${this.#endpoint}: cannot ${action} (${reason})`;
+    const status = statusOf(error) ?? 0;
+    // Refused for what it is, or not answered, cut off, put off.
+    const isRefused = status >= 400 && status < 500 && status !== 429;
+    return isRefused ? new PublishError(message) : new UnreachableError(message);
   }
 }
 

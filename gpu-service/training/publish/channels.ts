@@ -1,43 +1,40 @@
 /** The channels at the edge: read, and moved by compare-and-swap. */
-import { z } from "zod";
-import {
-  type ChannelRecord,
-  channelRecordSchema,
-  type Envelope,
-  openEnvelope,
-} from "../../protocol/manifest.ts";
+import type { ChannelRecord } from "../../protocol/manifest.ts";
 import type { PublishingConfig } from "../config.ts";
+import { ChannelRecords, type ChannelState } from "./channel-records.ts";
 import type { Published } from "./draft-release.ts";
 import { PublishError } from "./errors.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 
 const SWAP_TRIES = 5;
-const NETWORK_TRIES = 4;
-const FIRST_WAIT_MS = 500;
-const TIMEOUT_MS = 15_000;
-const errorSchema = z.object({ error: z.object({ message: z.string() }) });
 
 export type ChannelsOptions = Pick<PublishingConfig, "EDGE_URL" | "ADMIN_SECRET"> & {
   keys: SigningKeys;
+  /** Whether a release's manifest is in the bucket. */
+  isWhole(release: string): Promise<boolean>;
   wait?: (ms: number) => Promise<unknown>;
 };
-/** What stands at the edge. Without a record, `problem` says why there is none that can be trusted. */
-type State = { sequence: number; record: ChannelRecord | null; problem: string | null };
 /** Returns the record to put in place of the one now there; null when nothing is to change. */
-type Change = (now: State) => ChannelRecord | null;
+type Change = (now: ChannelState) => ChannelRecord | null;
 
 export class Channels {
-  readonly #options: ChannelsOptions;
-  readonly #wait: (ms: number) => Promise<unknown>;
+  readonly #keys: SigningKeys;
+  readonly #records: ChannelRecords;
+  readonly #isWhole: ChannelsOptions["isWhole"];
 
-  constructor(options: ChannelsOptions) {
-    this.#options = options;
-    this.#wait = options.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
+  constructor({ keys, isWhole, wait, ...edge }: ChannelsOptions) {
+    this.#keys = keys;
+    this.#isWhole = isWhole;
+    this.#records = new ChannelRecords({
+      ...edge,
+      trusted: keys.trusted,
+      wait: wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms))),
+    });
   }
 
   /** Null before the first record. Throws PublishError when its signature is not of a trusted key. */
   async read(target: string, signal?: AbortSignal): Promise<ChannelRecord | null> {
-    const { record, problem } = await this.#state(target, signal);
+    const { record, problem } = await this.#records.read(target, signal);
     if (problem !== null) throw new PublishError(problem);
     return record;
   }
@@ -109,65 +106,32 @@ export class Channels {
   /** True when the channel was changed. Reads again when somebody else was faster. */
   async #swap(target: string, signal: AbortSignal | undefined, change: Change): Promise<boolean> {
     for (let attempt = 0; attempt < SWAP_TRIES; attempt++) {
-      const now = await this.#state(target, signal);
+      const now = await this.#records.read(target, signal);
       const next = change(now);
       if (next === null) return false;
-      const envelope = await this.#options.keys.seal("channel", JSON.stringify(next));
-      const response = await this.#request("PUT", target, { envelope, sequence: now.sequence }, signal);
-      if (response.ok) return true;
-      if (response.status !== 412) throw await this.#refusal(target, response);
+      if (!(await this.#put(now.sequence, next, signal))) continue;
+      await this.#takeBackUnlessWhole(next, now.record, signal);
+      return true;
     }
     throw new PublishError(`channel ${target}: changed under us ${SWAP_TRIES} times; try again`);
   }
 
-  async #state(target: string, signal: AbortSignal | undefined): Promise<State> {
-    const response = await this.#request("GET", target, undefined, signal);
-    if (response.status === 404) return { sequence: 0, record: null, problem: null };
-    if (!response.ok) throw await this.#refusal(target, response);
-    const body: unknown = await response.json().catch(() => null);
-    const opened = await openEnvelope("channel", body, this.#options.keys.trusted, channelRecordSchema);
-    if (opened.ok) return { sequence: opened.value.sequence, record: opened.value, problem: null };
-    const sequence = Number(/^(?:W\/)?"(\d+)"$/.exec(response.headers.get("etag") ?? "")?.[1]);
-    if (!Number.isSafeInteger(sequence)) throw new PublishError(`channel ${target}: no sequence in its ETag`);
-    return { sequence, record: null, problem: `channel ${target}: ${opened.message}` };
+  /** False where somebody else was faster. */
+  async #put(sequence: number, next: ChannelRecord, signal: AbortSignal | undefined): Promise<boolean> {
+    const envelope = await this.#keys.seal("channel", JSON.stringify(next));
+    return this.#records.swap(next.target, envelope, sequence, signal);
   }
 
-  /** Waits out an edge that restarts. A PUT sent twice meets 412 the second time and is then found done. */
-  async #request(
-    method: "GET" | "PUT",
-    target: string,
-    body: { envelope: Envelope; sequence: number } | undefined,
+  /** A release may have been thrown away while the channel was moved to it (`collectGarbage`). */
+  async #takeBackUnlessWhole(
+    moved: ChannelRecord,
+    before: ChannelRecord | null,
     signal: AbortSignal | undefined,
-  ): Promise<Response> {
-    const url = new URL(`/admin/channels/${encodeURIComponent(target)}`, this.#options.EDGE_URL);
-    const headers = new Headers({ authorization: `Bearer ${this.#options.ADMIN_SECRET}` });
-    if (body) {
-      headers.set("if-match", `"${body.sequence}"`);
-      headers.set("content-type", "application/json");
+  ): Promise<void> {
+    for (const release of [moved.current.release, ...(moved.canary ? [moved.canary.release] : [])]) {
+      if (await this.#isWhole(release)) continue;
+      if (before) await this.#put(moved.sequence, { ...before, sequence: moved.sequence + 1 }, signal);
+      throw new PublishError(`channel ${moved.target}: release ${release} is not in the bucket (any more)`);
     }
-    for (let attempt = 1; ; attempt++) {
-      signal?.throwIfAborted();
-      const timeout = AbortSignal.timeout(TIMEOUT_MS);
-      const outcome = await fetch(url, {
-        method,
-        headers,
-        ...(body && { body: JSON.stringify(body.envelope) }),
-        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-      }).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
-      if (outcome instanceof Response && outcome.status < 500) return outcome;
-      if (attempt === NETWORK_TRIES) {
-        if (outcome instanceof Response) return outcome;
-        throw new PublishError(
-          `channel ${target}: the edge at ${this.#options.EDGE_URL} does not answer (${outcome.message})`,
-        );
-      }
-      await this.#wait(FIRST_WAIT_MS * 2 ** (attempt - 1));
-    }
-  }
-
-  async #refusal(target: string, response: Response): Promise<PublishError> {
-    const body = errorSchema.safeParse(await response.json().catch(() => null));
-    const message = body.success ? body.data.error.message : response.statusText;
-    return new PublishError(`channel ${target}: the edge answered ${response.status}: ${message}`);
   }
 }

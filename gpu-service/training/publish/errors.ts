@@ -2,3 +2,8 @@
 export class PublishError extends Error {
   override name = "PublishError";
 }
+
+/** Bucket or worker do not answer: it says nothing about what was asked, and is worth asking again later. */
+export class UnreachableError extends PublishError {
+  override name = "UnreachableError";
+}

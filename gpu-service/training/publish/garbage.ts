@@ -27,8 +27,8 @@ export async function collectGarbage(parts: GarbageParts, options: GarbageOption
   for (const [id, objects] of await byRelease(parts.bucket)) {
     const why = await reasonToRemove(parts, id, objects, options);
     if (why === null) continue;
+    if (!options.isDryRun && !(await remove(parts, id, objects))) continue;
     garbage.push({ id, why, bytes: objects.reduce((sum, { bytes }) => sum + bytes, 0) });
-    if (!options.isDryRun) await remove(parts.bucket, id, objects);
   }
   return garbage;
 }
@@ -53,17 +53,20 @@ async function reasonToRemove(
   const isWhole = objects.some(({ key }) => key === draftObjectKey(id, "manifest.json"));
   if (!isWhole) return age > PARTIAL_AGE_MS ? "was never published whole" : null;
   if (age <= keepMs) return null;
-  const target = await targetOf(bucket, id);
-  if (target === null) return null;
+  const manifest = await bucket.read(draftObjectKey(id, "manifest.json"));
+  const target = manifest && targetOf(manifest);
+  if (target === null || (await isNamed(channels, target, id))) return null;
+  return `is named by no channel and ${Math.floor(age / 86_400_000)} days old`;
+}
+
+async function isNamed(channels: Channels, target: string, id: string): Promise<boolean> {
   const record = await channels.read(target);
-  const named = [record?.current, record?.canary, record?.previous].map((role) => role?.release);
-  return named.includes(id) ? null : `is named by no channel and ${Math.floor(age / 86_400_000)} days old`;
+  return [record?.current, record?.canary, record?.previous].some((role) => role?.release === id);
 }
 
 /** As the manifest says, whoever signed it. Null where it says nothing: such a release is for people to look at. */
-async function targetOf(bucket: Bucket, id: string): Promise<string | null> {
-  const bytes = await bucket.read(draftObjectKey(id, "manifest.json"));
-  const envelope = bytes && parseEnvelope(bytes);
+function targetOf(manifest: Uint8Array): string | null {
+  const envelope = parseEnvelope(manifest);
   try {
     const payload: unknown = JSON.parse(envelope?.payload ?? "null");
     const target = typeof payload === "object" && payload && "target" in payload ? payload.target : null;
@@ -73,8 +76,23 @@ async function targetOf(bucket: Bucket, id: string): Promise<string | null> {
   }
 }
 
-async function remove(bucket: Bucket, id: string, objects: readonly StoredObject[]): Promise<void> {
-  const manifest = draftObjectKey(id, "manifest.json");
-  await bucket.remove(manifest);
-  for (const { key } of objects) if (key !== manifest) await bucket.remove(key);
+/**
+ * False where a channel has come to name the release meanwhile: it is whole again then. Whoever moves a channel looks
+ * for the manifest afterwards (`Channels`), so one of the two sees what the other does.
+ */
+async function remove(
+  { bucket, channels }: GarbageParts,
+  id: string,
+  objects: readonly StoredObject[],
+): Promise<boolean> {
+  const key = draftObjectKey(id, "manifest.json");
+  const manifest = await bucket.read(key);
+  await bucket.remove(key);
+  const target = manifest && targetOf(manifest);
+  if (manifest && target !== null && (await isNamed(channels, target, id))) {
+    await bucket.create(key, manifest);
+    return false;
+  }
+  for (const object of objects) if (object.key !== key) await bucket.remove(object.key);
+  return true;
 }

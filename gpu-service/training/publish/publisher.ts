@@ -135,6 +135,8 @@ export class Publisher {
 
 export async function openPublisher(config: PublishingConfig): Promise<Publisher> {
   const keys = await openSigningKeys(config.KEYS_DIR);
-  const channels = new Channels({ EDGE_URL: config.EDGE_URL, ADMIN_SECRET: config.ADMIN_SECRET, keys });
-  return new Publisher(new Bucket(config), channels, keys);
+  const bucket = new Bucket(config);
+  const { EDGE_URL, ADMIN_SECRET } = config;
+  const isWhole = async (id: string) => (await bucket.read(draftObjectKey(id, "manifest.json"))) !== null;
+  return new Publisher(bucket, new Channels({ EDGE_URL, ADMIN_SECRET, keys, isWhole }), keys);
 }

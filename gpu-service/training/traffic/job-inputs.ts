@@ -3,6 +3,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { StoredJob } from "../jobs/job-row.ts";
 import type { TrainingTask } from "../launchers/launcher.ts";
+import { UnreachableError } from "../publish/errors.ts";
 import { fetchInputs, holdsDeleted, type Inputs, type InputsParts } from "./inputs.ts";
 
 type Opened = Pick<InputsParts, "bucket" | "release"> & { close(): void };
@@ -51,6 +52,7 @@ export class JobInputs {
         opened.close();
       }
     } catch (error) {
+      if (error instanceof UnreachableError) throw error;
       throw new InputsError(error instanceof Error ? error.message : String(error));
     }
   }

@@ -75,45 +75,48 @@ const flag = z
   .default("0")
   .transform((value) => value === "1");
 
-const configSchema = z
-  .object({
-    /** The target model that this installation serves. */
-    TARGET: z.string().min(1).max(128),
-    /** Verifier replicas, tried in turn. */
-    VERIFIER_URLS: verifierUrls,
-    LINK_KEY_ID: z.string().min(1),
-    LINK_SECRET: z.string().min(32, "must have at least 32 characters"),
-    /** The way to a verifier: over a link of the request's own, a shared one, or whichever is better. */
-    LINK: z.enum(["auto", "own", "shared"]).default("auto"),
-    /** "0": nothing that was confirmed is kept as drafts for later requests. */
-    MEMORY: z
-      .enum(["0", "1"])
-      .default("1")
-      .transform((value) => value === "1"),
-    /** Public keys that releases and channel records may be signed with. */
-    TRUSTED_KEYS: json.pipe(trustedKeys),
-    /** Opens /admin; without it there is no /admin. */
-    ADMIN_SECRET: z.string().min(16, "must have at least 16 characters").optional(),
-    /** Web pages of these origins may use /v1; "*": of all. */
-    CORS_ORIGINS: origins.optional(),
-    TRAINING_URL: z.url({ protocol: /^https?$/ }).optional(),
-    TRAINING_TOKEN: z.string().min(1).optional(),
-    RETRAIN_RECIPE: z.string().min(1).optional(),
-    /** Dials of the chain that retrains; `edge/retraining/settings.ts` has them. */
-    RETRAINING: json.pipe(settingsSchema).prefault("{}"),
-    /** Captured traffic that is older is deleted. */
-    TRAFFIC_RETENTION_DAYS: z.coerce.number().int().min(1).default(30),
-    /** Bytes, compressed, of one day's captured traffic at most. */
-    TRAFFIC_DAY_BYTES: z.coerce.number().int().min(0).default(1e9),
-    /** "canary": the second Worker, which serves a canary's share where the first has no room for it. */
-    SERVES: z.enum(["channel", "canary"]).default("channel"),
-    /** Most linear memory for drafts: an isolate has 128 MB for everything. */
-    DRAFT_MEMORY_BYTES: z.coerce.number().int().min(0).default(88e6),
-    /** Tests only: lets a request ask for random or adversarial hints. */
-    TEST_HINTS: flag,
-    /** "1": plain ws to verifiers beyond loopback too, on a network that nobody else listens to. */
-    VERIFIER_ALLOW_PLAIN: flag,
-  })
+const variables = z.object({
+  /** The target model that this installation serves. */
+  TARGET: z.string().min(1).max(128),
+  /** Verifier replicas, tried in turn. */
+  VERIFIER_URLS: verifierUrls,
+  LINK_KEY_ID: z.string().min(1),
+  LINK_SECRET: z.string().min(32, "must have at least 32 characters"),
+  /** The way to a verifier: over a link of the request's own, a shared one, or whichever is better. */
+  LINK: z.enum(["auto", "own", "shared"]).default("auto"),
+  /** "0": nothing that was confirmed is kept as drafts for later requests. */
+  MEMORY: z
+    .enum(["0", "1"])
+    .default("1")
+    .transform((value) => value === "1"),
+  /** Public keys that releases and channel records may be signed with. */
+  TRUSTED_KEYS: json.pipe(trustedKeys),
+  /** Opens /admin; without it there is no /admin. */
+  ADMIN_SECRET: z.string().min(16, "must have at least 16 characters").optional(),
+  /** Web pages of these origins may use /v1; "*": of all. */
+  CORS_ORIGINS: origins.optional(),
+  TRAINING_URL: z.url({ protocol: /^https?$/ }).optional(),
+  TRAINING_TOKEN: z.string().min(1).optional(),
+  RETRAIN_RECIPE: z.string().min(1).optional(),
+  /** Dials of the chain that retrains; `edge/retraining/settings.ts` has them. */
+  RETRAINING: json.pipe(settingsSchema).prefault("{}"),
+  /** Captured traffic that is older is deleted. */
+  TRAFFIC_RETENTION_DAYS: z.coerce.number().int().min(1).default(30),
+  /** Bytes, compressed, of one day's captured traffic at most. */
+  TRAFFIC_DAY_BYTES: z.coerce.number().int().min(0).default(1e9),
+  /** "canary": the second Worker, which serves a canary's share where the first has no room for it. */
+  SERVES: z.enum(["channel", "canary"]).default("channel"),
+  /** Most linear memory for drafts: an isolate has 128 MB for everything. */
+  DRAFT_MEMORY_BYTES: z.coerce.number().int().min(0).default(88e6),
+  /** Tests only: lets a request ask for random or adversarial hints. */
+  TEST_HINTS: flag,
+  /** "1": plain ws to verifiers beyond loopback too, on a network that nobody else listens to. */
+  VERIFIER_ALLOW_PLAIN: flag,
+});
+/** Of all variables and secrets that the worker reads. */
+export const VARIABLE_NAMES: readonly string[] = Object.keys(variables.shape);
+
+const configSchema = variables
   .refine((env) => env.VERIFIER_ALLOW_PLAIN || !env.VERIFIER_URLS.some(isPlainBeyondLoopback), {
     path: ["VERIFIER_URLS"],
     error: "prompts would travel in the clear: use wss:// beyond loopback, or set VERIFIER_ALLOW_PLAIN=1",

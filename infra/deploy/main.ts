@@ -1,6 +1,6 @@
 /** `npm run deploy`: puts the worker on a Cloudflare account, and writes what the GPU box is to be started with. */
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { openSigningKeys } from "../../gpu-service/training/publish/signing-keys.ts";
@@ -14,7 +14,6 @@ import type { Ran } from "./account.ts";
 import { deploy } from "./deploy.ts";
 import { readSettings } from "./settings.ts";
 import { boxVariables, envFile, workerSecrets, workerVariables } from "./variables.ts";
-import { deploymentFile, resourcesOf } from "./wrangler-file.ts";
 
 await runMain(main);
 
@@ -41,23 +40,19 @@ async function run(scratch: string): Promise<void> {
   const root = relative(folder, ROOT);
   const target = /^TARGET\s*=\s*"([^"]+)"/m.exec(toml)?.[1] ?? "";
   const variables = workerVariables(settings, target, trusted);
-  const file = join(folder, "wrangler.toml");
   const say = (line: string) => console.log(line);
 
   await buildKernel();
-  await deploy({
-    ...{ settings, toml, root, variables, secrets: workerSecrets(secrets), wrangler, say },
-    writeFile: (text) => {
-      writeFileSync(file, text);
-      return file;
+  const { buckets } = await deploy({
+    ...{ settings, toml, canaryToml: readFileSync(join(ROOT, "wrangler.canary.toml"), "utf8"), root },
+    ...{ variables, secrets: workerSecrets(secrets), wrangler, say },
+    writeFile: (name, text) => {
+      writeFileSync(join(folder, name), text);
+      return join(folder, name);
     },
     folders: { bundle: join(scratch, "bundle"), database: join(scratch, "database") },
   });
 
-  const deployment = { ...settings, root, databaseId: undefined, variables };
-  const { buckets } = resourcesOf(
-    deploymentFile(toml, { ...deployment, environment: settings.environment, domain: settings.domain }),
-  );
   const account = process.env.CLOUDFLARE_ACCOUNT_ID;
   const box = join(folder, "gpu-box.env");
   writeFileSync(box, envFile(boxVariables(settings, secrets, buckets[0] ?? "", account)), { mode: 0o600 });

@@ -11,6 +11,8 @@ export const USAGE = `npm run deploy -- [--dry-run] --verifier URL [options]
   --target ID         the target that is served, when not that of wrangler.toml
   --recipe NAME       what the nightly chain trains by
   --retraining JSON   dials of that chain
+  --var NAME=VALUE    another variable of the worker (edge/config.ts); may be given again and again
+  --second-worker     also the Worker for canaries that do not fit beside the current release
 The account is that of CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID, or of \`npx wrangler login\`.
 R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY (an R2 API token) go into the GPU box's environment file.`;
 
@@ -30,6 +32,8 @@ const settingsSchema = z.object({
   target: z.string().min(1).optional(),
   recipe: z.string().min(1).optional(),
   retraining: z.string().optional(),
+  variables: z.record(z.string(), z.string()).default({}),
+  secondWorker: z.boolean().default(false),
   r2: z.object({ accessKeyId: z.string(), secretAccessKey: z.string() }).optional(),
 });
 export type DeploySettings = z.output<typeof settingsSchema>;
@@ -45,12 +49,14 @@ export function readSettings(
     options: {
       ...{ "dry-run": { type: "boolean" }, verifier: text, training: text, domain: text },
       ...{ environment: text, target: text, recipe: text, retraining: text },
+      ...{ var: { type: "string", multiple: true }, "second-worker": { type: "boolean" } },
     },
   });
   const { R2_ACCESS_KEY_ID: accessKeyId, R2_SECRET_ACCESS_KEY: secretAccessKey } = env;
   const parsed = settingsSchema.safeParse({
     ...values,
-    dryRun: values["dry-run"],
+    ...{ dryRun: values["dry-run"], secondWorker: values["second-worker"] },
+    variables: Object.fromEntries((values.var ?? []).map((given) => split(given))),
     verifiers: values.verifier?.split(",").map((one) => one.trim()) ?? [],
     ...(accessKeyId && secretAccessKey && { r2: { accessKeyId, secretAccessKey } }),
   });
@@ -59,4 +65,9 @@ export function readSettings(
     ({ path, message }) => `  ${String(path[0] ?? "flags")}: ${message}`,
   );
   throw new Error(`deploy: wrong flags\n${problems.join("\n")}\n${USAGE}`);
+}
+
+function split(given: string): [string, string] {
+  const at = given.indexOf("=");
+  return at < 0 ? [given, ""] : [given.slice(0, at), given.slice(at + 1)];
 }

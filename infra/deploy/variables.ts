@@ -18,6 +18,7 @@ export function workerVariables(
     ...(settings.training && { TRAINING_URL: settings.training }),
     ...(settings.recipe && { RETRAIN_RECIPE: settings.recipe }),
     ...(settings.retraining && { RETRAINING: settings.retraining }),
+    ...settings.variables,
   };
 }
 

@@ -16,10 +16,12 @@ export type Deployment = {
 /** What the account must have, by the names that this deployment gives them. */
 export type Resources = { worker: string; buckets: string[]; databases: string[]; queues: string[] };
 
-const OURS = /^(name|bucket_name|database_name|queue|dead_letter_queue) = "(outrider[a-z-]*)"$/gm;
+const OURS = /^(name|bucket_name|database_name|queue|dead_letter_queue|script_name) = "(outrider[a-z-]*)"$/gm;
 const PATHS = /^(main|directory|migrations_dir) = "([^"]+)"$/gm;
 const VARIABLES = /^\[vars\]\n([^[\n].*\n)*/m;
 const LOCAL_ONLY = /^(#.*\n)*\[[^\]\n]*local_dev[^\]\n]*\]\n([^[\n].*\n)*/gm;
+/** How the first Worker reaches the second, as wrangler.toml shows it at its end. */
+const BINDING = /^# (\[\[services\]\]|binding = "CANARY"|service = "(outrider-canary)")$/gm;
 const NO_DATABASE = "00000000-0000-0000-0000-000000000000";
 
 export function deploymentFile(toml: string, deployment: Deployment): string {
@@ -54,3 +56,9 @@ export function resourcesOf(file: string): Resources {
     queues: [...new Set([...all("queue"), ...all("dead_letter_queue")])],
   };
 }
+
+/** A deployment's file with the binding to the second Worker, which must be there by then. */
+export const withSecondWorker = (file: string, environment: string | undefined): string =>
+  file.replaceAll(BINDING, (_, line: string, name: string | undefined) =>
+    name === undefined || environment === undefined ? line : `service = "${name}-${environment}"`,
+  );

@@ -1,10 +1,15 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { parseTrainingConfig } from "../../../gpu-service/training/config.ts";
+import { readConfig as readVerifierConfig } from "../../../gpu-service/verify/config.ts";
 import { ensureResources, type Ran, type Wrangler } from "../../../infra/deploy/account.ts";
 import { deploy } from "../../../infra/deploy/deploy.ts";
 import { readSettings } from "../../../infra/deploy/settings.ts";
 import { boxVariables, envFile, workerSecrets, workerVariables } from "../../../infra/deploy/variables.ts";
 import { deploymentFile, resourcesOf } from "../../../infra/deploy/wrangler-file.ts";
 import { readWranglerToml } from "../../../infra/start/edge.ts";
+import { ROOT } from "../../../infra/start/paths.ts";
 import { temporaryFolder } from "../../support/training-folder.ts";
 
 const SECRETS = {
@@ -12,6 +17,7 @@ const SECRETS = {
   admin: "a".repeat(43),
   training: "t".repeat(43),
 };
+const CANARY = join(ROOT, "wrangler.canary.toml");
 const FLAGS = ["--verifier", "wss://a.example.org,wss://b.example.org", "--domain", "api.example.org"];
 const settings = (...more: string[]) => readSettings([...FLAGS, ...more], {});
 const fine: Ran = { code: 0, stdout: "", stderr: "" };
@@ -48,14 +54,14 @@ async function deployTo({ wrangler }: ReturnType<typeof account>, wanted = setti
   const folder = temporaryFolder();
   await deploy({
     settings: wanted,
-    toml: readWranglerToml(),
+    ...{ toml: readWranglerToml(), canaryToml: readFileSync(CANARY, "utf8") },
     root: "../..",
     variables: workerVariables(wanted, "tiny", []),
     secrets: workerSecrets(SECRETS),
     wrangler,
-    writeFile: (text) => {
+    writeFile: (name, text) => {
       written.push(text);
-      return "FILE";
+      return name;
     },
     folders: { bundle: folder, database: folder },
     say: (line) => said.push(line),
@@ -88,17 +94,17 @@ test("a dry run asks the account nothing and says what it would do there", async
   const there = account();
   const { said, written } = await deployTo(there, settings("--dry-run"));
   expect(there.ran).toEqual([
-    expect.stringMatching(/^deploy --dry-run --config FILE/),
-    expect.stringMatching(/^d1 migrations apply DB --local --config FILE/),
+    expect.stringMatching(/^deploy --dry-run --config wrangler.toml/),
+    expect.stringMatching(/^d1 migrations apply DB --local --config wrangler.toml/),
   ]);
   expect(written).toHaveLength(1);
   expect(said.filter((line) => line.startsWith("would run: ")).map((line) => line.slice(11))).toEqual([
     "wrangler r2 bucket create outrider-releases",
     "wrangler queues create outrider-traffic",
     "wrangler d1 create outrider",
-    "wrangler d1 migrations apply DB --remote --config FILE",
-    "wrangler deploy --config FILE",
-    "wrangler secret bulk --config FILE   (LINK_KEY_ID, LINK_SECRET, ADMIN_SECRET, TRAINING_TOKEN)",
+    "wrangler d1 migrations apply DB --remote --config wrangler.toml",
+    "wrangler deploy --config wrangler.toml",
+    "wrangler secret bulk --config wrangler.toml   (LINK_KEY_ID, LINK_SECRET, ADMIN_SECRET, TRAINING_TOKEN)",
   ]);
 });
 
@@ -112,9 +118,9 @@ test("an empty account gets everything, a full one keeps what it has, in the sam
     "d1 list --json",
     "d1 create outrider",
     "d1 list --json",
-    "d1 migrations apply DB --remote --config FILE",
-    "deploy --config FILE",
-    "secret bulk --config FILE",
+    "d1 migrations apply DB --remote --config wrangler.toml",
+    "deploy --config wrangler.toml",
+    "secret bulk --config wrangler.toml",
   ]);
   expect(JSON.parse(empty.secrets[0]!)).toEqual(workerSecrets(SECRETS));
   const full = account(["r2 outrider-releases", "queues outrider-traffic", "d1 outrider"]);
@@ -123,6 +129,30 @@ test("an empty account gets everything, a full one keeps what it has, in the sam
   expect(said).toContain("queues outrider-traffic: found");
   expect(said).toContain("d1 outrider: found");
   expect(full.ran).not.toContain("d1 create outrider");
+});
+
+test("a second Worker is deployed after the first, which is bound to it then", async () => {
+  const there = account();
+  const { written } = await deployTo(there, settings("--second-worker", "--environment", "staging"));
+  expect(there.ran.slice(0, 2)).toEqual([
+    expect.stringMatching(/^deploy --dry-run --config wrangler.toml/),
+    expect.stringMatching(/^deploy --dry-run --config wrangler.canary.toml/),
+  ]);
+  expect(there.ran.slice(-5)).toEqual([
+    "deploy --config wrangler.toml",
+    "secret bulk --config wrangler.toml",
+    "deploy --config wrangler.canary.toml",
+    "secret bulk --config wrangler.canary.toml",
+    "deploy --config wrangler.bound.toml",
+  ]);
+  const [first, second, bound] = written.slice(-3);
+  expect(first).not.toMatch(/^service = /m);
+  expect(bound).toMatch(/^\[\[services\]\]\nbinding = "CANARY"\nservice = "outrider-canary-staging"$/m);
+  expect(second).toMatch(/^name = "outrider-canary-staging"$/m);
+  expect(second).toContain('SERVES = "canary"');
+  expect(second).toContain('database_id = "uuid-of-outrider-staging"');
+  expect(second!.match(/script_name = "outrider-staging"/g)).toHaveLength(4);
+  expect(second).not.toContain("custom_domain");
 });
 
 test("what the account refuses is told in its own words, and nothing after it is done", async () => {
@@ -152,6 +182,49 @@ test.each([
   [["--verifier", "wss://a", "--environment", "Prod!"], "environment: is lower-case"],
 ])("wrong flags are named: %j", (args, message) => {
   expect(() => readSettings(args, {})).toThrow(message);
+});
+
+test("a variable that the worker does not know is refused, one that it knows is set", async () => {
+  const there = account();
+  await expect(deployTo(there, settings("--var", "TRAFIC_DAY_BYTES=1"))).rejects.toThrow("TRAFIC_DAY_BYTES");
+  const { written } = await deployTo(there, settings("--var", "TRAFFIC_DAY_BYTES=1", "--var", "LINK=own"));
+  expect(written.at(-1)).toContain('TRAFFIC_DAY_BYTES = "1"\nLINK = "own"\n');
+});
+
+/** The variables that docs/operations.md sets before the command that starts a service. */
+function fromTheDocs(program: string): Record<string, string> {
+  const docs = readFileSync(join(ROOT, "docs/operations.md"), "utf8");
+  const line = docs.split("\n").find((one) => one.endsWith(` node ${program}`)) ?? "";
+  return Object.fromEntries([...line.matchAll(/(\w+)=(\S+)/g)].map((match) => [match[1]!, match[2]!]));
+}
+
+test("with gpu-box.env and what the docs add to it, both services have all that they need", () => {
+  const box = boxVariables(settings(), SECRETS, "outrider-releases", "account-1");
+  const training = { ...box, ...fromTheDocs("gpu-service/training/main.ts") };
+  const parsed = parseTrainingConfig(training);
+  expect(parsed).toMatchObject({ ok: true, value: { TRAINING_TOKEN: SECRETS.training } });
+  expect(parsed.ok && parsed.value.publishing).toMatchObject({
+    ...{ GATES_PROGRAM: "infra/gates/main.ts", VERIFIER_URL: "wss://a.example.org", LINK_KEY_ID: "link-1" },
+    ...{ LINK_SECRET: SECRETS.link.secret, ADMIN_SECRET: SECRETS.admin, S3_BUCKET: "outrider-releases" },
+  });
+  const verifier = { ...box, ...fromTheDocs("gpu-service/verify/main.ts") };
+  expect(readVerifierConfig(verifier).linkKeys).toEqual([SECRETS.link]);
+  // None is there for nothing: without any of them one of the two does not start as it should.
+  for (const name of Object.keys(box)) {
+    const { [name]: _, ...rest } = box;
+    const needs = { ...rest, ...fromTheDocs("gpu-service/training/main.ts") };
+    const isMissed = () => {
+      const without = parseTrainingConfig(needs);
+      if (!without.ok || without.value.TRAINING_TOKEN === undefined) return true;
+      try {
+        readVerifierConfig({ ...rest, ...fromTheDocs("gpu-service/verify/main.ts") });
+        return false;
+      } catch {
+        return true;
+      }
+    };
+    expect(isMissed(), name).toBe(true);
+  }
 });
 
 test("the GPU box gets the same secrets as the worker, one a line", () => {

@@ -10,14 +10,17 @@ const BATCH = 6;
 /** The same where nothing more is drafted. */
 const FEWEST_IDS = 4;
 const LARGE_BATCH = 12;
-/** Bytes of a hint's frame with its header, of a branch and of an id. */
+/** A branch may be taken at any step: what it has grown by goes out sooner, and sooner still where nothing is drafted. */
+const BRANCH_BATCH = 4;
+const FEWEST_BRANCH_IDS = 2;
+/** Bytes of a hint's frame with its header, of a branch, and of an id on average. */
 const FRAME_BYTES = 20;
 const BRANCH_BYTES = 6;
-const ID_BYTES = 3;
+const ID_BYTES = 2.2;
 
 /**
  * Whether what the verifier does not know yet should go out now. `isIdle`: nothing is being drafted; the rest can wait
- * while there is enough for the next step, because a frame weighs as much as eight ids.
+ * while there is enough for the next step, because a frame weighs as much as nine ids.
  */
 export function isDue({ hinted, unsent, branches }: DraftedText, isIdle: boolean): boolean {
   const known = hinted.length - unsent;
@@ -26,10 +29,8 @@ export function isDue({ hinted, unsent, branches }: DraftedText, isIdle: boolean
   return unsent >= batch || (isIdle && unsent >= (known < FIRST_IDS ? 1 : FEWEST_IDS));
 }
 
-/** A branch is sent again whole with what it grew by: each time it has doubled, or by half when nothing more is drafted. */
-function isBranchDue({ ids, sent }: Branch, isIdle: boolean): boolean {
-  return ids.length >= (isIdle ? 1.5 * sent : 2 * Math.max(2, sent));
-}
+const isBranchDue = ({ ids, sent }: Branch, isIdle: boolean): boolean =>
+  ids.length - sent >= (isIdle ? FEWEST_BRANCH_IDS : BRANCH_BATCH);
 
 export const bytesOf = ({ ids, branches = [] }: Hint): number =>
   branches.reduce(

@@ -83,7 +83,9 @@ export async function wholeRun(settings: Whole, seed: number): Promise<WholeResu
   const send = (hint: Hint) => {
     frames++;
     ids += (hint.branches ?? []).reduce((sum, branch) => sum + branch.ids.length, hint.ids.length);
-    const branches = (hint.branches ?? []).map((b) => ` [${b.at} ${mark(b.at, b.ids)}]`).join("");
+    const branches = (hint.branches ?? [])
+      .map((b) => ` [${b.at + (b.from ?? 0)} ${mark(b.at + (b.from ?? 0), b.ids)}]`)
+      .join("");
     trace(`${clock.now.toFixed(1)}   hint p${hint.path} @${hint.at} ${mark(hint.at, hint.ids)}${branches}`);
     const frame = { ...hint, type: "hint" as const, stream: 1 };
     bytes += encodeEdgeFrame(frame).length + WEBSOCKET_HEADER;

@@ -217,7 +217,7 @@ describe("with an oracle for a draft, a paced target and a network, on a virtual
   it.each(cells)("alpha $alpha, $rttMs ms: what is promised, in few bytes", async ({ alpha, rttMs }) => {
     const { speedup, bytesPerToken, framesPerToken } = await wholeMean({ alpha, rttMs }, 24);
     expect(speedup).toBeGreaterThan(0.9 * promised(alpha, rttMs));
-    expect(bytesPerToken).toBeLessThan(42);
+    expect(bytesPerToken).toBeLessThan(34);
     expect(framesPerToken).toBeLessThan(1);
   });
 });

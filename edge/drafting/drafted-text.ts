@@ -6,14 +6,9 @@
  * along the committed text, so nothing of it is sent again before there is something to add; the first hint of the
  * new path repeats what is left of it, for the case that the verifier has left it meanwhile.
  */
-import { type HintSource, MAX_HINT_IDS } from "../../gpu-service/protocol/frames.ts";
 import type { Hint } from "../link/link.ts";
-import type { Ranked } from "./source.ts";
-
-/** `place`: how many ids were hinted before it when it was foretold. */
-export type Foretold = Ranked & { source: HintSource; place: number; runnerUp?: Ranked };
-/** Another continuation from position `at`, the runner-up first; `sent`: how many of the ids the verifier knows. */
-export type Branch = { at: number; ids: Foretold[]; sent: number; isOver: boolean };
+import { type Branch, type Foretold, isUnsent } from "./foretold.ts";
+import { hintsOf } from "./telling.ts";
 
 /** What a confirmed id says about what was foretold for its position. */
 export type Outcome = {
@@ -130,41 +125,18 @@ export class DraftedText {
     this.#epoch++;
   }
 
-  /** The ids that the verifier does not know, a hint for each stretch of one source, and branches. They count as sent. */
+  /** What the verifier does not know, in hints. It counts as sent. */
   takeUnsent(): Hint[] {
     const branches = this.#branches.filter(isUnsent);
+    const { length } = this.#hinted;
     const isIdle = this.#unsent === 0 && branches.length === 0;
-    const hints: Hint[] = [];
-    for (let from = isIdle ? this.#hinted.length : this.#firstToSend(); from < this.#hinted.length; ) {
-      const { source } = this.#hinted[from]!;
-      let to = from + 1;
-      while (to - from < MAX_HINT_IDS && this.#hinted[to]?.source === source) to++;
-      const ids = this.#hinted.slice(from, to).map(({ id }) => id);
-      hints.push({ path: this.#path, at: this.#confirmed + from, ids, source });
-      this.#isFresh = false;
-      from = to;
-    }
+    const first = isIdle ? length : this.#isFresh ? 0 : length - this.#unsent;
+    const line = { path: this.#path, confirmed: this.#confirmed, hinted: this.#hinted };
+    const hints = hintsOf(line, first, branches);
+    if (hints.length > 0) this.#isFresh = false;
     this.#unsent = 0;
-    for (const branch of branches) this.#addTo(hints, branch);
+    for (const branch of branches) branch.sent = branch.ids.length;
     return hints;
-  }
-
-  #firstToSend(): number {
-    return this.#isFresh ? 0 : this.#hinted.length - this.#unsent;
-  }
-
-  /** A branch travels with a hint of its source, or with the id of the main line that it is an alternative to. */
-  #addTo(hints: Hint[], branch: Branch): void {
-    const { at, ids, sent } = branch;
-    branch.sent = ids.length;
-    const { id, source } = this.#hinted[at - this.#confirmed]!;
-    let hint = hints.find((one) => one.source === source);
-    if (!hint) {
-      hint = { path: this.#path, at, ids: [id], source };
-      hints.push(hint);
-    }
-    const added = ids.slice(sent).map((one) => one.id);
-    hint.branches = [...(hint.branches ?? []), { at, ...(sent > 0 && { from: sent }), ids: added }];
   }
 
   #adopt(branch: Branch): void {
@@ -173,6 +145,3 @@ export class DraftedText {
     this.#unsent = Math.min(branch.ids.length - branch.sent, this.#hinted.length);
   }
 }
-
-/** Whether a branch has more to say than the verifier knows. */
-export const isUnsent = ({ ids, sent }: Branch): boolean => ids.length > Math.max(1, sent);

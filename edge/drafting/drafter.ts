@@ -2,8 +2,9 @@
 import { MAX_HINT_IDS } from "../../gpu-service/protocol/frames.ts";
 import type { Hint } from "../link/link.ts";
 import { Controller } from "./controller.ts";
-import { DraftedText, type Foretold } from "./drafted-text.ts";
+import { DraftedText } from "./drafted-text.ts";
 import { Effort } from "./effort.ts";
+import type { Foretold } from "./foretold.ts";
 import { Growth } from "./growth.ts";
 import { Portfolio } from "./portfolio.ts";
 import { bytesOf, isDue } from "./sending.ts";

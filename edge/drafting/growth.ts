@@ -4,7 +4,8 @@
  * stands: the step of the verifier that it can save. One threshold for all of them says whether that is enough.
  */
 import type { Controller } from "./controller.ts";
-import type { Branch, DraftedText, Foretold } from "./drafted-text.ts";
+import type { DraftedText } from "./drafted-text.ts";
+import type { Branch, Foretold } from "./foretold.ts";
 
 /** Less likely first ids open the way to nothing. */
 const LEAST_FIRST_CHANCE = 0.2;

@@ -1,6 +1,6 @@
 /** The draft sources of a request: who is asked, whose guess is taken, and what is learnt of each by what came true. */
 import type { Controller } from "./controller.ts";
-import type { Foretold } from "./drafted-text.ts";
+import type { Foretold } from "./foretold.ts";
 import type { DraftSource } from "./source.ts";
 
 /** A source this sure is not compared with others. */

@@ -1,6 +1,7 @@
 /** When hints go out, and what they weigh on the wire. */
 import type { Hint } from "../link/link.ts";
-import { type Branch, type DraftedText, isUnsent } from "./drafted-text.ts";
+import type { DraftedText } from "./drafted-text.ts";
+import { type Branch, isUnsent } from "./foretold.ts";
 
 /** A path's first ids go at once: the second can save a step. */
 const FIRST_IDS = 2;

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { Controller } from "../../edge/drafting/controller.ts";
-import { DraftedText, type Foretold } from "../../edge/drafting/drafted-text.ts";
+import { DraftedText } from "../../edge/drafting/drafted-text.ts";
 import { PortfolioDrafter } from "../../edge/drafting/drafter.ts";
 import { Effort } from "../../edge/drafting/effort.ts";
+import type { Foretold } from "../../edge/drafting/foretold.ts";
 import { Growth } from "../../edge/drafting/growth.ts";
 import type { DraftSource, Guess } from "../../edge/drafting/source.ts";
 import type { Hint } from "../../edge/link/link.ts";

@@ -8,7 +8,8 @@ from gguf.quants import quantize as gguf_quantize
 from hub_folders import MERGES
 from tokenizers import Tokenizer
 
-from checkpoints.llama import EMBEDDING, F32, FINAL_NORM, LlamaCheckpoint, layer_names
+from checkpoints.checkpoint import F32, LlamaCheckpoint
+from checkpoints.llama import EMBEDDING, FINAL_NORM, layer_names
 
 Q = GGMLQuantizationType
 NAMES = {

@@ -13,10 +13,11 @@ from hub_folders import reference_logits, save_model
 from slots_runner import SlotsRunner
 from tokenizers import Tokenizer
 
+from checkpoints.checkpoint import QuantizedRows
 from checkpoints.errors import CheckpointError
 from checkpoints.gguf_file import read_gguf
 from checkpoints.hugging_face import read_folder, read_tokenizer
-from checkpoints.llama import EMBEDDING, QuantizedRows, expected_shapes, layer_names
+from checkpoints.llama import EMBEDDING, expected_shapes, layer_names
 from checkpoints.quantize import dequantize as blocks_to_floats
 from checkpoints.target_folder import write_target
 

@@ -13,9 +13,9 @@ import pytest
 from hub_folders import save_model
 
 from checkpoints import target_folder
+from checkpoints.checkpoint import LlamaCheckpoint
 from checkpoints.errors import CheckpointError
 from checkpoints.hugging_face import read_folder
-from checkpoints.llama import LlamaCheckpoint
 from checkpoints.target_folder import write_target
 
 TRAINER = Path(__file__).resolve().parents[2] / "gpu-service/training/trainer"

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trainer.decontaminate import against_evaluation
 from trainer.documents import write_documents
+from trainer.held_prompts import held_prompts
 from trainer.leaks import find_leaks, learned_from
-from trainer.prompts import against_evaluation, held_prompts
 from trainer.recipe import Recipe
 from trainer.texts import Text, shard_path, write_shard
 from trainer.vocabulary import Vocabulary

@@ -15,9 +15,10 @@ import torch
 from test_trainer_llama import SMALL, random_model
 
 from trainer.corpus import add_arguments, main
-from trainer.decontaminate import Decontamination, evaluation_sets
+from trainer.decontaminate import Decontamination
 from trainer.documents import Documents
 from trainer.errors import TrainerError
+from trainer.evaluation_sets import evaluation_sets
 from trainer.licences import PERMISSIVE, allowed, expand, spdx
 from trainer.near_duplicates import NearDuplicates
 from trainer.perplexity import mean_loss

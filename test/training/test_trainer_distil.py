@@ -13,7 +13,8 @@ from trainer.errors import TrainerError
 from trainer.loss import DistilLoss, Mix, listed_shares
 from trainer.progress import Progress
 from trainer.quantise import Quantisation
-from trainer.training import Schedule, train
+from trainer.schedule import Schedule
+from trainer.training import train
 
 
 def obvious_loss(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import trainer.humaneval as stage
-from trainer.decontaminate import humaneval
+from trainer.evaluation_sets import humaneval
 from trainer.humaneval import asked, body_of, program_of
 from trainer.progress import Progress
 from trainer.sandbox import Limits, run_program

@@ -6,13 +6,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from trainer.decontaminate import against_humaneval, humaneval
+from trainer.decontaminate import against_evaluation
+from trainer.evaluation_sets import humaneval
 from trainer.exercise_tasks import TASKS
 from trainer.exercises import exercise
 from trainer.fim import FIM_NAMES, fill_in_the_middle
 from trainer.finetune import IGNORED, pieces
+from trainer.held_prompts import held_prompts
 from trainer.invention import invented, opening
-from trainer.prompts import Prompt, held_prompts, openings, read_prompts, training_prompts, write_prompts
+from trainer.prompt_file import Prompt, read_prompts, write_prompts
+from trainer.prompts import openings, training_prompts
 from trainer.texts import Text, read_texts, shard_path, write_shard
 from trainer.tokenize import train_tokenizer, write_tokenizer
 from trainer.vocabulary import Vocabulary
@@ -82,7 +85,7 @@ def test_exercises_answer_their_own_examples() -> None:
 def test_humaneval_stays_out(vocabulary: Vocabulary) -> None:
     problems = humaneval()
     assert len(problems) == 164
-    clean = against_humaneval().clean
+    clean = against_evaluation()
     assert not any(clean(problem["prompt"]) for problem in problems)
     assert clean("def add(a, b):\n    return a + b\n")
     prompts = training_prompts(vocabulary, {"code": 60, "code_chat": 30, "chat": 60}, seed=0)

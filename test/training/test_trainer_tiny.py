@@ -14,8 +14,8 @@ import torch
 
 from trainer.acceptance import measure
 from trainer.checkpoint import read_model
+from trainer.held_prompts import held_prompts
 from trainer.image import read_image
-from trainer.prompts import held_prompts
 from trainer.vocabulary import Vocabulary
 from trainer.writing import Job, write
 

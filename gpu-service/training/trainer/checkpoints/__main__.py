@@ -5,10 +5,10 @@ import sys
 import time
 from pathlib import Path
 
+from checkpoints.checkpoint import LlamaCheckpoint
 from checkpoints.errors import CheckpointError
 from checkpoints.gguf_file import read_gguf
 from checkpoints.hugging_face import read_folder, read_tokenizer
-from checkpoints.llama import LlamaCheckpoint
 from checkpoints.sources import record_source
 from checkpoints.target_folder import write_target
 from checkpoints.weights import FORMAT_BITS

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from checkpoints.checkpoint import TokenizerFiles
 from checkpoints.errors import CheckpointError
-from checkpoints.llama import TokenizerFiles
 
 CONTROL, USER_DEFINED = 3, 4  # token types of the GGUF format
 LLAMA_3_PATTERN = (

@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from checkpoints.weights import Stored
+from checkpoints.weights_file import Stored
 
 OPSET = 23  # the first with RMSNormalization and RotaryEmbedding
 IR_VERSION = 11

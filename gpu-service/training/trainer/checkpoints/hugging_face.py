@@ -8,19 +8,11 @@ import ml_dtypes  # noqa: F401 (gives numpy the type bfloat16, which safetensors
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from checkpoints.checkpoint import F32, LlamaCheckpoint, QuantizedRows, TokenizerFiles
 from checkpoints.digest import sha256_of
 from checkpoints.errors import CheckpointError
 from checkpoints.hugging_face_config import llama_config
-from checkpoints.llama import (
-    EMBEDDING,
-    F32,
-    HEAD,
-    LlamaCheckpoint,
-    QuantizedRows,
-    TokenizerFiles,
-    check_tensors,
-    expected_shapes,
-)
+from checkpoints.llama import EMBEDDING, HEAD, check_tensors, expected_shapes
 from checkpoints.tokenizer import vocabulary_within
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"

@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from checkpoints.checkpoint import LlamaCheckpoint
 from checkpoints.digest import sha256_of
-from checkpoints.llama import Llama3Scaling, LlamaCheckpoint, Rope
+from checkpoints.llama import Llama3Scaling, Rope
 
 FORMAT_VERSION = 1
 CONVERTER_VERSION = 1  # raise it when the graphs change: folders of older converters are then made anew

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from checkpoints.llama import F32, U8, QuantizedRows
+from checkpoints.checkpoint import F32, U8, QuantizedRows
 
 BLOCK = 32
 ROWS_AT_A_TIME = 4096

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from checkpoints.llama import F32, FrequencyFactors, Llama3Scaling, Rope
+from checkpoints.checkpoint import F32
+from checkpoints.llama import FrequencyFactors, Llama3Scaling, Rope
 
 
 def inverse_frequencies(rope: Rope, head_dim: int) -> F32:

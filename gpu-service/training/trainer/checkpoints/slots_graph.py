@@ -11,28 +11,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 
 from checkpoints.graph import MICROSOFT, Dims, GraphBuilder
 from checkpoints.llama import LlamaConfig
-from checkpoints.quantize import BLOCK
-from checkpoints.weights import FORMAT_BITS, VOCABULARY_BITS, Stored
-
-INT8_ACTIVATIONS = 4  # accuracy_level of MatMulNBits
+from checkpoints.products import Products
+from checkpoints.weights_file import Stored
 
 
 def slots_graph(config: LlamaConfig, weight_format: str, slots: int, stored: Mapping[str, Stored]) -> onnx.ModelProto:
     """The graph for a batch of `slots` sequences."""
-    return _SlotsGraph(config, weight_format, slots, GraphBuilder(stored)).build()
+    g = GraphBuilder(stored)
+    return _SlotsGraph(config, slots, g, Products(g, weight_format)).build()
 
 
 @dataclass(frozen=True)
 class _SlotsGraph:
     config: LlamaConfig
-    weight_format: str
     slots: int
     g: GraphBuilder
+    products: Products
 
     @property
     def group(self) -> int:
@@ -44,7 +42,7 @@ class _SlotsGraph:
         g.input("position_ids", "int64", [1, "R"])
         g.input("row_split", "int64", [self.slots])
         biases = [self._bias(slot) for slot in range(self.slots)]
-        rows = self._embedding(ids)
+        rows = self.products.embedding(ids)
         new_keys, new_values = [], []
         for layer in range(config.layers):
             prefix = f"layers.{layer}."
@@ -52,14 +50,14 @@ class _SlotsGraph:
             new_keys.append(keys)
             new_values.append(values)
             attended = self._attention(layer, queries, keys, values, biases)
-            rows = g.node("Add", [rows, self._matmul(attended, prefix + "output")])
+            rows = g.node("Add", [rows, self.products.of(attended, prefix + "output")])
             rows = g.node("Add", [rows, self._mlp(self._norm(rows, prefix + "mlp_norm"), prefix)])
         width = config.kv_heads * config.head_dim
         for name, parts in (("new_k", new_keys), ("new_v", new_values)):
             g.node("Concat", parts, name, axis=0)
             g.output(name, "float32", [config.layers, "R", width])
         wanted = g.node("Gather", [rows, g.input("logit_rows", "int64", ["M"])], axis=0)
-        self._head(self._norm(wanted, "norm"))
+        self.products.logits(self._norm(wanted, "norm"))
         g.output("logits", "float32", ["M", config.vocab_size])
         return g.model(f"slots-{self.slots}")
 
@@ -70,23 +68,10 @@ class _SlotsGraph:
             return bias
         return self.g.node("Pad", [bias, self.g.integers(0, 0, 0, 0, 1, 0)])
 
-    def _embedding(self, ids: str) -> str:
-        if VOCABULARY_BITS[self.weight_format] == 32:
-            return self.g.node("Gather", [self.g.weight("embedding"), ids], axis=0)
-        return self.g.node(
-            "GatherBlockQuantized",
-            [self.g.weight("embedding.quants"), ids, self.g.weight("embedding.scales")],
-            domain=MICROSOFT,
-            bits=8,
-            block_size=BLOCK,
-            gather_axis=0,
-            quantize_axis=1,
-        )
-
     def _projections(self, rows: str, prefix: str) -> tuple[str, str, str]:
         """Queries f32 [1, R, H * HD] and keys f32 [1, R, KV * HD], both rotated; values f32 [1, R, KV * HD]."""
         config, g = self.config, self.g
-        qkv = self._matmul(self._norm(rows, prefix + "attention_norm"), prefix + "qkv")
+        qkv = self.products.of(self._norm(rows, prefix + "attention_norm"), prefix + "qkv")
         sizes = g.integers(*(n * config.head_dim for n in (config.heads, config.kv_heads, config.kv_heads)))
         q, k, v = g.nodes("Split", [qkv, sizes], [prefix + "q", prefix + "k", prefix + "v"], axis=1)
 
@@ -147,48 +132,10 @@ class _SlotsGraph:
 
     def _mlp(self, x: str, prefix: str) -> str:
         g, ffn = self.g, self.config.ffn
-        gate_up = self._matmul(x, prefix + "gate_up")
+        gate_up = self.products.of(x, prefix + "gate_up")
         gate, up = g.nodes("Split", [gate_up, g.integers(ffn, ffn)], [prefix + "gate", prefix + "up"], axis=1)
         silu = g.node("QuickGelu", [gate], domain=MICROSOFT, alpha=1.0)  # x * sigmoid(alpha * x)
-        return self._matmul(g.node("Mul", [silu, up]), prefix + "down")
+        return self.products.of(g.node("Mul", [silu, up]), prefix + "down")
 
     def _norm(self, x: str, name: str) -> str:
         return self.g.node("RMSNormalization", [x, self.g.weight(name)], axis=-1, epsilon=self.config.norm_eps)
-
-    def _head(self, x: str) -> None:
-        if VOCABULARY_BITS[self.weight_format] == 32:
-            # Gemm takes the rows as the embedding has them, so that both can be the same bytes.
-            self.g.node("Gemm", [x, self.g.weight("head")], "logits", transB=1)
-        else:
-            self._nbits(x, "head", 8, "logits")
-
-    def _matmul(self, x: str, name: str) -> str:
-        bits = FORMAT_BITS[self.weight_format]
-        return self.g.node("MatMul", [x, self.g.weight(name)]) if bits == 32 else self._nbits(x, name, bits)
-
-    def _nbits(self, x: str, name: str, bits: int, output: str = "") -> str:
-        quants, scales = self.g.weight(name + ".quants"), self.g.weight(name + ".scales")
-        rows, blocks = self.g.shape(scales)
-        symmetric = not self.g.has(name + ".offsets")
-        product = self.g.node(
-            "MatMulNBits",
-            [x, quants, scales],
-            output if symmetric else "",
-            MICROSOFT,
-            K=blocks * BLOCK,
-            N=rows,
-            bits=bits,
-            block_size=BLOCK,
-            accuracy_level=INT8_ACTIVATIONS,
-        )
-        if symmetric:
-            return product
-        # Each block's offset meets the sum of the block's inputs. (Zero points inside the operator must be whole
-        # numbers to be fast; these are not.)
-        sums = self.g.node("MatMul", [x, self.g.constant(f"block_sums_{blocks}", _block_sums(blocks))])
-        return self.g.node("Gemm", [sums, self.g.weight(name + ".offsets"), product], output)
-
-
-def _block_sums(blocks: int) -> npt.NDArray[np.float32]:
-    """f32 [blocks * 32, blocks]: a matrix that adds up the columns of each block."""
-    return np.repeat(np.eye(blocks, dtype=np.float32), BLOCK, axis=0)

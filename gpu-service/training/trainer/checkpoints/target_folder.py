@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from checkpoints import manifest as manifests
+from checkpoints.checkpoint import LlamaCheckpoint
 from checkpoints.digest import sha256_of
 from checkpoints.errors import CheckpointError
 from checkpoints.graph import WEIGHTS_FILE
-from checkpoints.llama import LlamaCheckpoint
 from checkpoints.lock import locked
 from checkpoints.slots_graph import slots_graph
-from checkpoints.weights import weights_file, write_weights
+from checkpoints.weights import write_weights
+from checkpoints.weights_file import weights_file
 
 SLOT_COUNTS = (1, 2, 4, 8)
 TOKENIZER, TOKENIZER_CONFIG, CHAT_TEMPLATE = "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"

@@ -3,8 +3,9 @@
 import json
 from dataclasses import replace
 
+from checkpoints.checkpoint import TokenizerFiles
 from checkpoints.errors import CheckpointError
-from checkpoints.llama import LlamaConfig, TokenizerFiles
+from checkpoints.llama import LlamaConfig
 
 
 def vocabulary_within(where: str, config: LlamaConfig, vocab_rows: int, tokenizer: TokenizerFiles) -> LlamaConfig:

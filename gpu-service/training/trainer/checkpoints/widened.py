@@ -9,8 +9,9 @@ from math import isqrt
 
 import numpy as np
 
+from checkpoints.checkpoint import F32, LlamaCheckpoint, QuantizedRows, Rows, TensorReader
 from checkpoints.errors import CheckpointError
-from checkpoints.llama import F32, LlamaCheckpoint, QuantizedRows, Rows, TensorReader, expected_shapes
+from checkpoints.llama import expected_shapes
 from checkpoints.quantize import BLOCK
 
 

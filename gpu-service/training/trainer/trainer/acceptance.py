@@ -19,10 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.batches import pack
 from trainer.device import sent
-from trainer.distil import head_rows, pack
 from trainer.errors import TrainerError
 from trainer.llama import Llama
+from trainer.short_head import head_rows
 from trainer.texts import Text
 from trainer.window import EDGE_WINDOW, unread
 

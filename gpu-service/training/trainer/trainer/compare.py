@@ -13,14 +13,15 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from trainer.batches import pack
 from trainer.checkpoint import read_model
 from trainer.device import add_device, device_of, sent
-from trainer.distil import head_rows, pack
 from trainer.evaluate import ACCEPTANCE_FILE
 from trainer.folders import write_text
 from trainer.llama import Llama
 from trainer.progress import Progress
 from trainer.quantise import Quantisation
+from trainer.short_head import head_rows
 from trainer.texts import Text, read_texts
 from trainer.traffic import DOMAIN
 from trainer.vocabulary import read_json

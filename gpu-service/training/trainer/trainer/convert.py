@@ -20,7 +20,7 @@ from trainer.progress import Progress
 from trainer.vocabulary import CHAT_TEMPLATE_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 
 if TYPE_CHECKING:
-    from checkpoints.llama import LlamaCheckpoint
+    from checkpoints.checkpoint import LlamaCheckpoint
 
 
 def read_source(source: Path, tokenizer: Path | None = None) -> LlamaCheckpoint:

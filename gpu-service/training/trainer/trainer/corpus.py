@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.decontaminate import Decontamination, evaluation_sets
+from trainer.decontaminate import Decontamination
 from trainer.documents import write_documents
+from trainer.evaluation_sets import evaluation_sets
 from trainer.folders import write_text
 from trainer.licences import allowed, expand
 from trainer.near_duplicates import NearDuplicates

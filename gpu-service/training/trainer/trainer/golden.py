@@ -11,8 +11,9 @@ from pathlib import Path
 
 import torch
 
+from checkpoints.digest import sha256_of
 from trainer.export import IMAGE_FILE
-from trainer.folders import sha256, write_text
+from trainer.folders import write_text
 from trainer.image import read_image
 from trainer.progress import Progress
 from trainer.vocabulary import Vocabulary
@@ -36,7 +37,7 @@ def golden(release: Path) -> dict[str, object]:
         rows = top.indices if draft.head_ids is None else draft.head_ids[top.indices]
         logits = [[round(value, 5) for value in row] for row in top.values.tolist()]
         cases.append({"ids": ids, "top_ids": rows.tolist(), "top_logits": logits})
-    return {"image_sha256": sha256(release / IMAGE_FILE), "cases": cases}
+    return {"image_sha256": sha256_of(release / IMAGE_FILE), "cases": cases}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 
 from trainer.checkpoint import read_model
-from trainer.decontaminate import humaneval
 from trainer.device import add_device, device_of, writing_type
 from trainer.errors import TrainerError
+from trainer.evaluation_sets import humaneval
 from trainer.folders import write_text
 from trainer.llama import Llama
 from trainer.progress import Progress

@@ -1,44 +1,26 @@
-"""`model.draft`: a draft as the memory image that the edge's kernel reads.
+"""`model.draft`: which tensors of a draft the memory image of the edge's kernel holds, and a draft read back from one.
 
-Bytes 0..7 "OUTDRAFT"; u32 format version at 8, header bytes at 12, file bytes at 16, data offset at 20; JSON from 32
-on; zeros up to the data offset; then the tensors, each at a multiple of 64. Little endian throughout.
+How they lie in the file is `image_file.py`.
 """
 
 from __future__ import annotations
 
-import json
-import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from trainer import cells
 from trainer.errors import TrainerError
 from trainer.folders import write_bytes
+from trainer.image_file import Part, assemble, read_header, read_tensor
 from trainer.llama import Llama, LlamaConfig
-from trainer.quantise import GROUP, Quantisation, dequantise, quantise
+from trainer.quantise import GROUP, Quantisation, quantise
 from trainer.rope import Rope, RopeScaling
 
-MAGIC = b"OUTDRAFT"
-FORMAT_VERSION = 1
-ALIGNMENT = 64
-PREAMBLE = struct.Struct("<8sIIIIQ")
 HEAD_DIMS = (32, 64, 128)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One tensor of the image: its type is f32, int8, int4 or u32."""
-
-    name: str
-    type: str
-    rows: int
-    cols: int
-    data: bytes
 
 
 def write_image(draft: Llama, quantisation: Quantisation, path: Path) -> None:
@@ -103,30 +85,6 @@ def header_of(c: LlamaConfig) -> dict[str, Any]:
     }
 
 
-def assemble(header: dict[str, Any], parts: list[Part]) -> bytes:
-    """Offsets stand in the JSON whose length moves them: the data begins where a first guess of that length ends."""
-    data_offset = aligned(PREAMBLE.size + len(encoded(header, parts, 1 << 32)))
-    text = encoded(header, parts, data_offset)
-    image = bytearray(text.rjust(PREAMBLE.size + len(text), b"\0"))
-    for part in parts:
-        image += bytes(-len(image) % ALIGNMENT if len(image) >= data_offset else data_offset - len(image)) + part.data
-    PREAMBLE.pack_into(image, 0, MAGIC, FORMAT_VERSION, len(text), len(image), data_offset, 0)
-    return bytes(image)
-
-
-def encoded(header: dict[str, Any], parts: list[Part], data_offset: int) -> bytes:
-    tensors, at = [], data_offset
-    for part in parts:
-        fields = {"name": part.name, "type": part.type, "rows": part.rows, "cols": part.cols}
-        tensors.append({**fields, "offset": at, "bytes": len(part.data)})
-        at = aligned(at + len(part.data))
-    return json.dumps({**header, "tensors": tensors}, separators=(",", ":")).encode()
-
-
-def aligned(size: int) -> int:
-    return size + -size % ALIGNMENT
-
-
 def read_image(path: Path) -> Llama:
     """The draft that an image holds, its weights those that the kernel multiplies with."""
     data = path.read_bytes()
@@ -141,28 +99,6 @@ def read_image(path: Path) -> Llama:
     draft = Llama(config)
     draft.load_state_dict(weights_of({t["name"]: read_tensor(data, t) for t in header["tensors"]}, config))
     return draft.eval()
-
-
-def read_header(data: bytes, path: Path) -> dict[str, Any]:
-    if len(data) < PREAMBLE.size or data[:8] != MAGIC:
-        raise TrainerError(f"{path} is no draft image")
-    _, version, header_bytes, file_bytes, _, _ = PREAMBLE.unpack_from(data)
-    if version != FORMAT_VERSION:
-        raise TrainerError(f"{path}: format version {version}; this trainer reads {FORMAT_VERSION}")
-    if file_bytes != len(data):
-        raise TrainerError(f"{path} is cut off: {len(data)} bytes of {file_bytes}")
-    header: dict[str, Any] = json.loads(data[PREAMBLE.size : PREAMBLE.size + header_bytes])
-    return header
-
-
-def read_tensor(data: bytes, entry: dict[str, Any]) -> Tensor:
-    part = data[entry["offset"] : entry["offset"] + entry["bytes"]]
-    if entry["type"] == "f32":
-        return torch.from_numpy(np.frombuffer(part, "<f4").astype(np.float32))
-    if entry["type"] == "u32":
-        return torch.from_numpy(np.frombuffer(part, "<u4").astype(np.int64))
-    bits = int(entry["type"].removeprefix("int"))
-    return dequantise(*cells.unpack(part, entry["rows"], entry["cols"], bits))
 
 
 def weights_of(tensors: dict[str, Tensor], c: LlamaConfig) -> dict[str, Tensor]:

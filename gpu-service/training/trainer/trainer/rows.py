@@ -8,14 +8,16 @@ from collections.abc import Callable
 from torch import Tensor
 
 from trainer import parallel as processes
-from trainer import training
 from trainer.cost import flops_per_token
 from trainer.gradients import loss_of_rows
 from trainer.llama import Llama
 from trainer.objective import NextToken
 from trainer.parallel import Parallel
 from trainer.progress import Progress
+from trainer.schedule import add_arguments as add_schedule
+from trainer.schedule import schedule_of
 from trainer.state import whole
+from trainer.training import train
 
 
 def train_rows(
@@ -32,9 +34,8 @@ def train_rows(
             layer.compile()
     objective = parallel.spread(NextToken(model), model)
     loss_at = loss_of_rows(objective, rows_at, args.batch, args.micro_batch, parallel)
-    schedule = training.schedule_of(args)
     cost = flops_per_token(model.c, args.sequence)
-    training.train(model, loss_at, schedule, args.out, progress, parallel, cost)
+    train(model, loss_at, schedule_of(args), args.out, progress, parallel, cost)
     return whole(model, parallel)
 
 
@@ -44,4 +45,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sequence", type=int, default=256, help="tokens per sequence")
     parser.add_argument("--seed", type=int, default=0)
     processes.add_arguments(parser)
-    training.add_arguments(parser)
+    add_schedule(parser)

@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from checkpoints.digest import sha256_of
 from trainer.errors import TrainerError
-from trainer.folders import sha256, write_text
+from trainer.folders import write_text
 from trainer.parallel import rank
 from trainer.places import models_of, places_of
 from trainer.progress import Progress
@@ -46,9 +47,9 @@ def write_lineage(path: Path, recipe: Recipe, recipe_file: Path, places: Places,
     target, parent = places.get("target"), places.get("parent")
     lineage = {
         "recipe": recipe.name,
-        "recipe_sha256": sha256(recipe_file),
+        "recipe_sha256": sha256_of(recipe_file),
         "seed": recipe.seed,
-        "target_weights_sha256": sha256(target / "model.safetensors") if target else None,
+        "target_weights_sha256": sha256_of(target / "model.safetensors") if target else None,
         "data": manifests(work),
         "parent": parent.name if parent else None,
         "commit": commit(),

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from trainer.errors import TrainerError
 from trainer.folders import write_text
+from trainer.llama import Llama
 
 GENERATION_FILE = "generation_config.json"
 SUPPRESSED = "suppress_tokens"
@@ -31,6 +32,15 @@ def lengthened(weights: dict[str, Tensor], vocab: int) -> dict[str, Tensor]:
 
 def shortened(weights: dict[str, Tensor], ids: Tensor) -> dict[str, Tensor]:
     return {**weights, HEAD: weights[HEAD][ids], HEAD_IDS: ids}
+
+
+def head_rows(draft: Llama) -> Tensor:
+    """Id to row of the head [vocab], -1 where a short head has none."""
+    if draft.head_ids is None:
+        return torch.arange(draft.c.vocab)
+    rows = torch.full((draft.c.vocab,), -1)
+    rows[draft.head_ids] = torch.arange(len(draft.head_ids))
+    return rows
 
 
 def write_generation_config(folder: Path, eos_ids: list[int], head_ids: Tensor, vocab: int) -> None:

@@ -15,11 +15,12 @@ from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from checkpoints.digest import sha256_of
 from trainer.corpus import MANIFEST_FILE
 from trainer.documents import Documents
 from trainer.errors import TrainerError
 from trainer.fim import FIM_NAMES
-from trainer.folders import sha256, write_bytes, write_text
+from trainer.folders import write_bytes, write_text
 from trainer.progress import Progress
 from trainer.token_shards import read_shards, shard_path, write_shard
 from trainer.vocabulary import CHAT_TEMPLATE_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, Vocabulary
@@ -102,7 +103,8 @@ def manifest_of(documents: int, vocabulary: Vocabulary, out: Path) -> dict[str, 
         "tokens": sum(sizes),
         "vocab_size": vocabulary.size,
         "shards": [
-            {"file": path.name, "tokens": size, "sha256": sha256(path)} for path, size in zip(paths, sizes, strict=True)
+            {"file": path.name, "tokens": size, "sha256": sha256_of(path)}
+            for path, size in zip(paths, sizes, strict=True)
         ],
     }
 

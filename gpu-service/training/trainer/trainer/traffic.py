@@ -18,15 +18,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.batches import pack
 from trainer.captured import Request, read_requests, split
 from trainer.checkpoint import read_model
+from trainer.decontaminate import against_evaluation
 from trainer.device import add_device, device_of, writing_type
-from trainer.distil import pack
 from trainer.errors import TrainerError
 from trainer.folders import write_text
 from trainer.llama import Llama
 from trainer.progress import Progress
-from trainer.prompts import against_evaluation
 from trainer.texts import Text, shard_path, write_shard
 from trainer.vocabulary import Vocabulary
 

@@ -1,0 +1,74 @@
+"""Products with the weights of one format, as nodes of a graph: floats, or blocks of 32 with 8 or 4 bits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from checkpoints.graph import MICROSOFT, GraphBuilder
+from checkpoints.quantize import BLOCK
+from checkpoints.weights import FORMAT_BITS, VOCABULARY_BITS
+
+INT8_ACTIVATIONS = 4  # accuracy_level of MatMulNBits
+
+
+@dataclass(frozen=True)
+class Products:
+    """Names of weights are those of `weights.py`."""
+
+    g: GraphBuilder
+    weight_format: str
+
+    def embedding(self, ids: str) -> str:
+        """f32 [R, hidden] of ids i64 [R]."""
+        if VOCABULARY_BITS[self.weight_format] == 32:
+            return self.g.node("Gather", [self.g.weight("embedding"), ids], axis=0)
+        return self.g.node(
+            "GatherBlockQuantized",
+            [self.g.weight("embedding.quants"), ids, self.g.weight("embedding.scales")],
+            domain=MICROSOFT,
+            bits=8,
+            block_size=BLOCK,
+            gather_axis=0,
+            quantize_axis=1,
+        )
+
+    def of(self, x: str, name: str) -> str:
+        """x f32 [R, columns] times the matrix `name`: f32 [R, rows]."""
+        bits = FORMAT_BITS[self.weight_format]
+        return self.g.node("MatMul", [x, self.g.weight(name)]) if bits == 32 else self._blocks(x, name, bits)
+
+    def logits(self, x: str) -> None:
+        """The output "logits": x f32 [M, hidden] times the head."""
+        if VOCABULARY_BITS[self.weight_format] == 32:
+            # Gemm takes the rows as the embedding has them, so that both can be the same bytes.
+            self.g.node("Gemm", [x, self.g.weight("head")], "logits", transB=1)
+        else:
+            self._blocks(x, "head", VOCABULARY_BITS[self.weight_format], "logits")
+
+    def _blocks(self, x: str, name: str, bits: int, output: str = "") -> str:
+        quants, scales = self.g.weight(name + ".quants"), self.g.weight(name + ".scales")
+        rows, blocks = self.g.shape(scales)
+        symmetric = not self.g.has(name + ".offsets")
+        product = self.g.node(
+            "MatMulNBits",
+            [x, quants, scales],
+            output if symmetric else "",
+            MICROSOFT,
+            K=blocks * BLOCK,
+            N=rows,
+            bits=bits,
+            block_size=BLOCK,
+            accuracy_level=INT8_ACTIVATIONS,
+        )
+        if symmetric:
+            return product
+        # Each block's offset meets the sum of the block's inputs. (Zero points inside the operator must be whole
+        # numbers to be fast; these are not.)
+        sums = self.g.node("MatMul", [x, self.g.constant(f"block_sums_{blocks}", _block_sums(blocks))])
+        return self.g.node("Gemm", [sums, self.g.weight(name + ".offsets"), product], output)
+
+
+def _block_sums(blocks: int) -> npt.NDArray[np.float32]:
+    """f32 [blocks * 32, blocks]: a matrix that adds up the columns of each block."""
+    return np.repeat(np.eye(blocks, dtype=np.float32), BLOCK, axis=0)

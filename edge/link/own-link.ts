@@ -1,6 +1,6 @@
 /** A link of the request's own: one WebSocket, one sequence on it. */
-import { PROTOCOL_VERSION } from "../../gpu-service/protocol/frames.ts";
 import type { LinkKey } from "../../gpu-service/protocol/token.ts";
+import { offerOf } from "../../gpu-service/protocol/versions.ts";
 import { encodeEdgeFrame, parseVerifierFrame } from "../../gpu-service/protocol/wire.ts";
 import { tokenFor } from "./credentials.ts";
 import type { Sequence, SequenceSink, VerifierLink } from "./link.ts";
@@ -15,7 +15,7 @@ export function ownLink(url: string, key: LinkKey): VerifierLink {
     async open(request, sink) {
       const [accepting, token] = await Promise.all([connect(url), tokenFor(request, key)]);
       const socket = listen(accepting, sink);
-      const open = { ...request, type: "open", stream: STREAM, protocol: PROTOCOL_VERSION, token } as const;
+      const open = { ...request, type: "open", stream: STREAM, ...offerOf(), token } as const;
       socket.send(encodeEdgeFrame(open));
       return sequenceOn(socket);
     },

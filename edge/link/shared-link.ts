@@ -1,6 +1,7 @@
 /** A link that a Durable Object keeps open: one sequence of the many on it, reached by RPC. */
-import { type OpenFrame, PROTOCOL_VERSION } from "../../gpu-service/protocol/frames.ts";
+import type { OpenFrame } from "../../gpu-service/protocol/frames.ts";
 import type { LinkKey } from "../../gpu-service/protocol/token.ts";
+import { offerOf } from "../../gpu-service/protocol/versions.ts";
 import { encodeEdgeFrame, parseVerifierFrame } from "../../gpu-service/protocol/wire.ts";
 import { Courier } from "./courier.ts";
 import { tokenFor } from "./credentials.ts";
@@ -33,7 +34,7 @@ export function sharedLink(url: string, { objects, place, shards, key }: SharedL
     name: url,
     async open(request, sink) {
       const token = await tokenFor(request, key);
-      const open = { ...request, type: "open", protocol: PROTOCOL_VERSION, token } as const;
+      const open = { ...request, type: "open", ...offerOf(), token } as const;
       const shard = shards.pick();
       const sequence = new SharedSequence(sink);
       let answer: RemoteAnswer;

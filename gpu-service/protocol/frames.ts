@@ -70,7 +70,9 @@ export const traceparentSchema = z
 export const openFrame = z.object({
   type: z.literal("open"),
   stream,
+  /** The newest version that the edge speaks, and the oldest where that is another (`versions.ts`). */
   protocol: z.int(),
+  oldest_protocol: z.int().optional(),
   target: name,
   /** sha256 (hex) of the tokenizer.json that made the ids. */
   tokenizer: z.string().regex(/^[0-9a-f]{64}$/),
@@ -134,6 +136,8 @@ export type SeenFrame = z.infer<typeof seenFrame>;
 export const openedFrame = z.object({
   type: z.literal("opened"),
   stream,
+  /** The version that both speak, where it is not the one that the edge asked for. */
+  protocol: z.int().optional(),
   limits: z.object({ hint_ids: z.int(), context: z.int() }),
   prompt_tokens: z.int().min(0),
   cached_tokens: z.int().min(0),

@@ -5,11 +5,11 @@ import {
   MAX_STOP_IDS,
   NEUTRAL_SAMPLING,
   type OpenFrame,
-  PROTOCOL_VERSION,
   type Sampling,
   type VerifierFrame,
 } from "../../gpu-service/protocol/frames.ts";
 import type { GatesEnvironment } from "../../gpu-service/protocol/gates.ts";
+import { offerOf } from "../../gpu-service/protocol/versions.ts";
 import { encodeEdgeFrame, parseVerifierFrame } from "../../gpu-service/protocol/wire.ts";
 import type { Written } from "../bench/acceptance/written.ts";
 import type { Held } from "./evidence.ts";
@@ -42,7 +42,7 @@ export async function writeTexts(environment: GatesEnvironment, asked: Asked): P
       const ids = await link.complete({
         type: "open",
         stream,
-        protocol: PROTOCOL_VERSION,
+        ...offerOf(),
         ...request,
         token,
       });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { MAX_FRAME_BYTES, type VerifierFrame } from "../../gpu-service/protocol/frames.ts";
+import { MAX_FRAME_BYTES, PROTOCOL_VERSION, type VerifierFrame } from "../../gpu-service/protocol/frames.ts";
 import { ensureTinyModel } from "../../infra/models/tiny-model.ts";
 import { openDataFolder } from "../../infra/start/paths.ts";
 import { adversarial, honest, random } from "../support/hinters.ts";
@@ -56,6 +56,15 @@ describe("the text is the target's own", () => {
       });
     }
   }
+
+  it("for an edge one upgrade ahead, which still speaks this version and is told so", async () => {
+    const [mine, theirs] = [PROTOCOL_VERSION, PROTOCOL_VERSION + 1];
+    const plain = await client.complete(sampled(1));
+    const newer = await client.complete({ ...sampled(1), protocol: theirs, oldest_protocol: mine });
+    expect(newer.ids).toEqual(plain.ids);
+    expect(newer.frames[0]).toMatchObject({ type: "opened", protocol: mine });
+    expect(plain.frames[0]).not.toHaveProperty("protocol");
+  });
 
   it("with penalties, bias, top-k, top-p and min-p too, and so are its logprobs", async () => {
     const sampling = {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type OpenFrame, PROTOCOL_VERSION } from "../../gpu-service/protocol/frames.ts";
 import { signToken } from "../../gpu-service/protocol/token.ts";
+import { offerOf, type Versions } from "../../gpu-service/protocol/versions.ts";
 import { readConfig } from "../../gpu-service/verify/config.ts";
 import { admitOpen, type Gate } from "../../gpu-service/verify/link/handshake.ts";
 import { NonceWindow } from "../../gpu-service/verify/link/nonces.ts";
@@ -137,6 +138,25 @@ describe("the handshake", () => {
     const early = await admitOpen(open(await token({ iat: NOW - 11 })), gate());
     expect(early).toMatchObject({ refusal: { code: "unauthorized", retryable: true } });
     expect((await admitOpen(open(await token({ iat: NOW - 10 })), gate())).ok).toBe(true);
+  });
+  /** What the edge of another time offers, and what is made of it by a verifier that speaks 2 and 3. */
+  it.each<[string, Versions, number | string]>([
+    ["of the same time", { oldest: 2, newest: 3 }, 3],
+    ["that has not been upgraded yet", { oldest: 2, newest: 2 }, 2],
+    ["one upgrade ahead", { oldest: 3, newest: 4 }, 3],
+    ["two upgrades ahead", { oldest: 4, newest: 5 }, "protocol: 4 to 5 is not spoken here, only 2 to 3"],
+    ["two upgrades behind", { oldest: 1, newest: 1 }, "protocol: 1 is not spoken here, only 2 to 3"],
+  ])("agrees on a version with an edge %s", async (_name, versions, outcome) => {
+    const spoken = { oldest: 2, newest: 3 };
+    const admitted = await admitOpen(open(await token(), offerOf(versions)), { ...gate(), spoken });
+    const wanted =
+      typeof outcome === "number"
+        ? { ok: true, protocol: outcome }
+        : { refusal: { code: "unsupported_protocol", message: outcome, retryable: false } };
+    expect(admitted).toMatchObject(wanted);
+  });
+  it("says nothing of versions where there is one only", () => {
+    expect(offerOf()).toEqual({ protocol: PROTOCOL_VERSION });
   });
   it("does not spend the nonce of an open that it refuses for its version", async () => {
     const g = gate();

@@ -1,11 +1,13 @@
 /** Whether an `open` may start: version, target, token, tokenizer, in that order. */
-import { type ErrorFrame, type OpenFrame, PROTOCOL_VERSION } from "../../protocol/frames.ts";
+import type { ErrorFrame, OpenFrame } from "../../protocol/frames.ts";
 import { type LinkKey, verifyToken } from "../../protocol/token.ts";
+import { agreedVersion, namesOf, SPOKEN, type Versions } from "../../protocol/versions.ts";
 import type { EngineInfo, StartFrame } from "../engines/engine.ts";
 import type { NonceWindow } from "./nonces.ts";
 
 export type Refusal = Pick<ErrorFrame, "code" | "message" | "retryable">;
-export type Admitted = { ok: true; start: StartFrame } | { ok: false; refusal: Refusal };
+/** `protocol`: the version that both sides speak. */
+export type Admitted = { ok: true; start: StartFrame; protocol: number } | { ok: false; refusal: Refusal };
 
 export type Gate = {
   info: EngineInfo;
@@ -14,6 +16,8 @@ export type Gate = {
   /** Unix seconds from which on `nonces` knows every token that was used: those made earlier are refused. */
   since: number;
   nowSeconds: () => number;
+  /** This code's versions when absent. */
+  spoken?: Versions;
 };
 
 export async function admitOpen(open: OpenFrame, gate: Gate): Promise<Admitted> {
@@ -21,12 +25,21 @@ export async function admitOpen(open: OpenFrame, gate: Gate): Promise<Admitted> 
     ok: false,
     refusal: { code, message, retryable },
   });
-  const { type: _, protocol, target, tokenizer, token, ...rest } = open;
-  if (protocol !== PROTOCOL_VERSION)
-    return refuse(
-      "unsupported_protocol",
-      `protocol: ${protocol} is not spoken here, only ${PROTOCOL_VERSION}`,
-    );
+  const {
+    type: _,
+    protocol: newest,
+    oldest_protocol: oldest = newest,
+    target,
+    tokenizer,
+    token,
+    ...rest
+  } = open;
+  const { spoken = SPOKEN } = gate;
+  const protocol = agreedVersion(open, spoken);
+  if (protocol === undefined) {
+    const asked = namesOf({ oldest, newest });
+    return refuse("unsupported_protocol", `protocol: ${asked} is not spoken here, only ${namesOf(spoken)}`);
+  }
   if (target !== gate.info.target)
     return refuse("unknown_target", `target: ${target} is not served here, only ${gate.info.target}`);
   const expected = { audience: gate.info.target, tenant: open.tenant };
@@ -43,5 +56,5 @@ export async function admitOpen(open: OpenFrame, gate: Gate): Promise<Admitted> 
   }
   if (tokenizer !== gate.info.tokenizer)
     return refuse("tokenizer_mismatch", `tokenizer: ids were made by another tokenizer than ${target}'s`);
-  return { ok: true, start: { type: "start", ...rest } };
+  return { ok: true, start: { type: "start", ...rest }, protocol };
 }

@@ -13,6 +13,8 @@ import { admitOpen, type Gate, type Refusal } from "./handshake.ts";
 type Route = {
   connection: Connection;
   stream: number;
+  /** The version that was agreed on, where it is not the one that was asked for. */
+  protocol?: number;
   /** When `opened` was sent, and how long the edge's answer to it took. Milliseconds. */
   openedAt?: number;
   tripMs?: number;
@@ -148,7 +150,8 @@ export class Link {
     const key = this.#nextKey++;
     connection.proven = true;
     connection.streams.set(stream, key);
-    this.#routes.set(key, { connection, stream, trace });
+    const { protocol } = admitted;
+    this.#routes.set(key, { connection, stream, trace, ...(protocol !== open.protocol && { protocol }) });
     this.#engine.send({ ...admitted.start, stream: key });
   }
 
@@ -174,7 +177,10 @@ export class Link {
 /** The engine's frame as its socket gets it: under the socket's own number, with what the link has measured. */
 function ownFrame(frame: VerifierFrame, route: Route): VerifierFrame {
   const own = { ...frame, stream: route.stream };
-  if (own.type === "opened") route.openedAt = route.connection.now();
+  if (own.type === "opened") {
+    route.openedAt = route.connection.now();
+    return { ...own, ...(route.protocol !== undefined && { protocol: route.protocol }) };
+  }
   if (own.type !== "done" || route.openedAt === undefined) return own;
   const { tripMs } = route;
   const trip =

@@ -8,8 +8,9 @@ import {
   type SequenceSink,
   type VerifierLink,
 } from "../../../edge/link/link.ts";
-import { type EdgeFrame, PROTOCOL_VERSION } from "../../../gpu-service/protocol/frames.ts";
+import type { EdgeFrame } from "../../../gpu-service/protocol/frames.ts";
 import type { LinkKey } from "../../../gpu-service/protocol/token.ts";
+import { offerOf } from "../../../gpu-service/protocol/versions.ts";
 import { encodeEdgeFrame, parseVerifierFrame } from "../../../gpu-service/protocol/wire.ts";
 
 /** A link of each sequence's own: it connects at `open`, and closes with the sequence. */
@@ -68,7 +69,7 @@ export class NodeLink implements VerifierLink {
     if (this.#socket.readyState !== WebSocket.OPEN) throw new LinkError(`${this.name}: is closed`);
     const stream = ++this.#streams;
     this.#sinks.set(stream, sink);
-    this.#send({ ...request, type: "open", stream, protocol: PROTOCOL_VERSION, token });
+    this.#send({ ...request, type: "open", stream, ...offerOf(), token });
     return {
       hint: (hint: Hint) => this.#send({ ...hint, type: "hint", stream }),
       cancel: () => this.#send({ type: "cancel", stream }),

@@ -10,7 +10,7 @@ import { ensureTinyModel } from "../models/tiny-model.ts";
 import { StartError } from "../start/errors.ts";
 import { type DataFolder, openDataFolder, ROOT } from "../start/paths.ts";
 import { run } from "./run.ts";
-import type { Suite } from "./suites.ts";
+import type { Suite } from "./suite-names.ts";
 
 const TRAINER_REQUIREMENTS = join(ROOT, "gpu-service/training/trainer/requirements-train.txt");
 const CONVERTER_REQUIREMENTS = join(ROOT, "gpu-service/training/trainer/requirements-convert.txt");

@@ -6,13 +6,8 @@ import { add, type Counts, countJunit, countVitest, NONE } from "./counts.ts";
 import { runRay } from "./ray.ts";
 import { withReport } from "./report.ts";
 import { run } from "./run.ts";
+import type { Suite } from "./suite-names.ts";
 import { runVllm } from "./vllm.ts";
-
-/** `npm test` runs these. */
-export const USUAL_SUITES = ["lint", "unit", "workerd", "service", "training"] as const;
-/** `ray` needs a gigabyte more and `vllm` several: only where they are asked for. */
-export const SUITES = [...USUAL_SUITES, "ray", "vllm"] as const;
-export type Suite = (typeof SUITES)[number];
 
 const TRAINER = join(ROOT, "gpu-service/training/trainer");
 const TRAINER_TESTS = join(ROOT, "test/training");

@@ -5,7 +5,8 @@ import { SetupError } from "../../gpu-service/training/launchers/launcher.ts";
 import { StartError } from "../start/errors.ts";
 import { add, type Counts, NONE, summary } from "./counts.ts";
 import { setUp } from "./setup.ts";
-import { runSuite, SUITES, type Suite, USUAL_SUITES } from "./suites.ts";
+import { SUITES, type Suite, USUAL_SUITES } from "./suite-names.ts";
+import { runSuite } from "./suites.ts";
 
 const began = Date.now();
 const heading = (text: string) => console.log(`\n== ${text} (${((Date.now() - began) / 1000).toFixed(0)} s)`);

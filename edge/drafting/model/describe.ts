@@ -1,12 +1,16 @@
 /** Tells the kernel where a loaded image's tensors are, and gives it what it needs beside them. */
 import type { ImageHeader } from "./header.ts";
+import type { Kernel } from "./kernel.ts";
 import type { DraftMemory } from "./memory.ts";
 import { ropeTable } from "./rope.ts";
 import { hasHeadTensor, type Tensor } from "./shape.ts";
 
+/** `model`: the address of its description, which names it in every call of the kernel. */
+export type Described = { readonly kernel: Kernel; readonly model: number; readonly header: ImageHeader };
+
 /**
  * Describes the image at `imageAt` to the kernel. `take` gives memory for the description, the RoPE table over
- * `maxPositions` and scratch space. Returns the description's address, which names the model in every later call.
+ * `maxPositions` and scratch space. Returns the description's address.
  */
 export function describe(
   memory: DraftMemory,

@@ -3,7 +3,7 @@
  * last one if asked for. It advances step by step (embedding and a layer, a layer, the head), so that work can yield
  * between steps; the kernel's scratch space belongs to it from its first step to its last.
  */
-import type { DraftEngine } from "./engine.ts";
+import type { Described } from "./describe.ts";
 import { attentionMacs, headMacs, lastLayerMacs, layerMacs } from "./shape.ts";
 
 export type DraftSettings = {
@@ -22,8 +22,11 @@ export type DraftToken = {
 /** What to draw after the last token: `position` is the drawn token's absolute position. */
 export type Draw = DraftSettings & { readonly position: number };
 
+/** The pass under way, if a slice ended inside one. Whoever works next moves it on, whosever it is. */
+export type UnderWay = { current: Pass | undefined };
+
 export class Pass {
-  readonly #engine: DraftEngine;
+  readonly #model: Described;
   readonly #ids: readonly number[];
   readonly #from: number;
   readonly #pages: readonly number[];
@@ -34,13 +37,13 @@ export class Pass {
 
   /** `ids` stand at model positions from `from` on; `pages` are the sequence's, in order, enough for them. */
   constructor(
-    engine: DraftEngine,
+    model: Described,
     ids: readonly number[],
     from: number,
     pages: readonly number[],
     draw: Draw | undefined,
   ) {
-    this.#engine = engine;
+    this.#model = model;
     this.#ids = ids;
     this.#from = from;
     this.#pages = pages;
@@ -57,7 +60,7 @@ export class Pass {
 
   /** Does one step; returns the multiply-adds that it took. */
   step(): number {
-    const { kernel, model, header } = this.#engine;
+    const { kernel, model, header } = this.#model;
     const { shape } = header;
     if (this.#layer === shape.layers) return this.#finish();
     if (this.#layer === 0) this.#begin();
@@ -71,12 +74,12 @@ export class Pass {
   }
 
   #macsPerToken(): number {
-    const { shape } = this.#engine.header;
+    const { shape } = this.#model.header;
     return layerMacs(shape) + attentionMacs(shape, this.#from + this.count);
   }
 
   #begin(): void {
-    const { kernel, model } = this.#engine;
+    const { kernel, model } = this.#model;
     const { buffer } = kernel.memory;
     new Uint32Array(buffer, kernel.tokensOf(model), this.#ids.length).set(this.#ids);
     new Uint32Array(buffer, kernel.pagesOf(model), this.#pages.length).set(this.#pages);
@@ -84,7 +87,7 @@ export class Pass {
   }
 
   #finish(): number {
-    const { kernel, model, header } = this.#engine;
+    const { kernel, model, header } = this.#model;
     const { temperature, seed, position } = this.#draw!;
     kernel.logits(model, this.#ids.length - 1);
     kernel.draw(

@@ -7,13 +7,27 @@
  * Sequences of one engine share its pool. Where pages run out a sequence gives its own back and drafts nothing until
  * enough are free; nothing throws for want of memory.
  */
-import type { DraftEngine } from "./engine.ts";
-import { type DraftSettings, Pass } from "./pass.ts";
+import type { Described } from "./describe.ts";
+import type { PagePool } from "./pages.ts";
+import { type DraftSettings, Pass, type UnderWay } from "./pass.ts";
 import { SequenceCache } from "./sequence-cache.ts";
+import type { Turns } from "./turns.ts";
 import { type Draft, type DraftOptions, DraftWork, PrefillWork, type Work } from "./work.ts";
 
+/** What the sequences of an engine share; `DraftEngine` says what each means. */
+export type Shared = Described &
+  UnderWay & {
+    readonly closed: boolean;
+    readonly pages: PagePool;
+    readonly maxPositions: number;
+    readonly blockTokens: number;
+    readonly options: { readonly window: number };
+    readonly turns: Turns;
+    release(): void;
+  };
+
 export class Sequence {
-  readonly #engine: DraftEngine;
+  readonly #engine: Shared;
   /** Keys and values of the first ids held. */
   readonly #cache: SequenceCache;
   /** Ids held; ids[0] stands at absolute position #start. */
@@ -25,7 +39,7 @@ export class Sequence {
   #closed = false;
 
   /** `tenant`: whose caches of earlier sequences it may take over, and to whom it leaves its own. */
-  constructor(engine: DraftEngine, tenant: string | undefined) {
+  constructor(engine: Shared, tenant: string | undefined) {
     this.#engine = engine;
     this.#cache = new SequenceCache(engine.pages, engine.kernel.pagePositions(), tenant);
   }

@@ -4,9 +4,7 @@
  * Passes of all sequences share the kernel's scratch space, so one that was left half done is finished first, by
  * whoever works next and whosever it is: no one waits for another request, which may be gone.
  */
-import type { DraftEngine } from "./engine.ts";
-import type { DraftSettings, DraftToken, Pass } from "./pass.ts";
-import type { Sequence } from "./sequence.ts";
+import type { DraftSettings, DraftToken, Pass, UnderWay } from "./pass.ts";
 
 export type DraftOptions = DraftSettings & {
   /** Drafting stops before a token that the draft gives less than this. */
@@ -19,15 +17,25 @@ export type DraftOptions = DraftSettings & {
 export type DraftEnd = "count" | "confidence" | "pages" | "superseded" | "empty";
 export type Draft = { readonly tokens: readonly DraftToken[]; readonly end: DraftEnd };
 
+/** What a sequence lets its work do; `Sequence` says what each means. */
+export type Worked = {
+  readonly closed: boolean;
+  readonly version: number;
+  readonly waiting: number;
+  nextPass(settings: DraftSettings | undefined): Pass | "pages" | "empty";
+  finishPass(pass: Pass): void;
+  append(id: number): void;
+};
+
 export abstract class Work {
-  protected readonly sequence: Sequence;
-  readonly #engine: DraftEngine;
+  protected readonly sequence: Worked;
+  readonly #underWay: UnderWay;
   readonly #version: number;
   #pass: Pass | undefined;
   #finished = false;
 
-  constructor(engine: DraftEngine, sequence: Sequence) {
-    this.#engine = engine;
+  constructor(underWay: UnderWay, sequence: Worked) {
+    this.#underWay = underWay;
     this.sequence = sequence;
     this.#version = sequence.version;
   }
@@ -38,7 +46,7 @@ export abstract class Work {
 
   /** Works for about `macs` multiply-adds or until finished. Returns those it took, also on others' passes. */
   advance(macs: number): number {
-    const engine = this.#engine;
+    const underWay = this.#underWay;
     let spent = 0;
     while (!this.#finished) {
       if (this.sequence.closed || this.sequence.version !== this.#version) {
@@ -54,9 +62,9 @@ export abstract class Work {
       } else if (spent >= macs) {
         break;
       } else {
-        engine.current ??= this.#pass;
-        spent += engine.current.step();
-        if (engine.current.done) engine.current = undefined;
+        underWay.current ??= this.#pass;
+        spent += underWay.current.step();
+        if (underWay.current.done) underWay.current = undefined;
       }
     }
     return spent;
@@ -91,8 +99,8 @@ export class DraftWork extends Work {
   #end: DraftEnd = "count";
   #unsure = false;
 
-  constructor(engine: DraftEngine, sequence: Sequence, count: number, options: DraftOptions) {
-    super(engine, sequence);
+  constructor(underWay: UnderWay, sequence: Worked, count: number, options: DraftOptions) {
+    super(underWay, sequence);
     if (!(options.temperature >= 0)) throw new RangeError(`temperature ${options.temperature}`);
     this.#count = count;
     this.#options = options;

@@ -5,15 +5,29 @@
  * Arrays that are full after all are replaced by longer ones.
  */
 import type { Cache, Owner } from "../../scheduler/model.ts";
-import type { Arrays, KvPool } from "./kv-pool.ts";
+
+export type Arrays = {
+  capacity: number;
+  /** Tokens up to which something was ever written: so much of it is real memory. */
+  touched: number;
+  keys: Float32Array[];
+  values: Float32Array[];
+};
+/** Where a cache's arrays come from and go to; `KvPool` says what each means. */
+export type Source = {
+  readonly layers: number;
+  readonly width: number;
+  copy(from: Arrays, length: number, capacity: number): Arrays;
+  give(arrays: Arrays, length: number, owner?: Owner): void;
+};
 
 export class KvCache implements Cache {
-  readonly #pool: KvPool;
+  readonly #pool: Source;
   #arrays: Arrays | undefined;
   #length: number;
 
   /** The first `length` tokens of `arrays` count. */
-  constructor(pool: KvPool, arrays: Arrays, length: number) {
+  constructor(pool: Source, arrays: Arrays, length: number) {
     this.#pool = pool;
     this.#arrays = arrays;
     this.#length = length;

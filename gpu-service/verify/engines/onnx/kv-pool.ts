@@ -9,15 +9,7 @@
  */
 import type { Owner } from "../../scheduler/model.ts";
 import { RetainedPrefixes } from "../../scheduler/retained.ts";
-import { KvCache } from "./kv-cache.ts";
-
-export type Arrays = {
-  capacity: number;
-  /** Tokens up to which something was ever written: so much of it is real memory. */
-  touched: number;
-  keys: Float32Array[];
-  values: Float32Array[];
-};
+import { type Arrays, KvCache } from "./kv-cache.ts";
 
 const FIRST_CAPACITY = 256;
 /** Below this many ids a copy is not worth it. */

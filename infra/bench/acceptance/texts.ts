@@ -11,6 +11,7 @@ import { startTemporarySystem } from "../temporary-system.ts";
 import { drawText } from "./drawn.ts";
 import type { Written } from "./written.ts";
 
+const TRIES = 5;
 const openings = z.array(z.string()).min(1);
 const targetSchema = z.object({
   vocab_size: z.int(),
@@ -46,14 +47,27 @@ export async function writeTexts(
       const before = texts.length;
       for (const [seed, prompt] of spread(prompts, amount.prompts).entries()) {
         const asked = { domain, prompt: encode(prompt, text) };
-        texts.push({ ...asked, ...(await writeGreedily(system, prompt, amount.tokens)) });
-        texts.push({ ...asked, ...(await draw(system, asked.prompt, amount.tokens, seed, idOf)) });
+        const greedy = await askAgain(say, () => writeGreedily(system, prompt, amount.tokens));
+        const drawn = await askAgain(say, () => draw(system, asked.prompt, amount.tokens, seed, idOf));
+        texts.push({ ...asked, ...greedy }, { ...asked, ...drawn });
       }
       say(`${domain}: ${texts.length - before} texts`);
     }
     return texts;
   } finally {
     await system.stop();
+  }
+}
+
+/** A request that broke off is asked again: its text is the same, no time is measured, and many others were written. */
+async function askAgain<T>(say: (line: string) => void, ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (tries === TRIES) throw error;
+      say(`asked again: ${error}`);
+    }
   }
 }
 

@@ -12,6 +12,8 @@ export type Settings = {
   drafts: Drafts;
   /** The text is not to be remembered for later requests, and nothing remembered used for it. */
   noStore?: boolean;
+  /** After which the stream has failed; absent: it may take forever. */
+  timeoutMs?: number;
 };
 
 export type Completion = {
@@ -29,6 +31,7 @@ export type Completion = {
   /** The same, by source. */
   draftedBy: Record<string, number>;
   accepted: number;
+  acceptedBy: Record<string, number>;
   /** (tokens − 1) / (time of the last − time of the first): NaN below two tokens. */
   tokS: number;
 };
@@ -63,7 +66,7 @@ export async function complete(endpoint: Endpoint, prompt: Prompt, settings: Set
   const response = await request(endpoint, prompt, settings);
   const result: Completion = {
     ...{ text: "", ids: [], times: [], tokens: 0, finish: null, release: null },
-    ...{ steps: 0, drafted: 0, draftedBy: {}, accepted: 0, tokS: Number.NaN },
+    ...{ steps: 0, drafted: 0, draftedBy: {}, accepted: 0, acceptedBy: {}, tokS: Number.NaN },
   };
   let first = Number.NaN;
   let last = Number.NaN;
@@ -92,14 +95,15 @@ function addChunk(result: Completion, { choices, usage, outrider }: Chunk): void
   result.steps = outrider.steps ?? 0;
   result.draftedBy = outrider.drafted;
   result.drafted = total(outrider.drafted);
-  result.accepted = typeof outrider.accepted === "object" ? total(outrider.accepted) : 0;
+  result.acceptedBy = typeof outrider.accepted === "object" ? outrider.accepted : {};
+  result.accepted = total(result.acceptedBy);
 }
 
 const total = (bySource: Record<string, number>): number =>
   Object.values(bySource).reduce((sum, value) => sum + value, 0);
 
 async function request(endpoint: Endpoint, { name, request }: Prompt, settings: Settings): Promise<Response> {
-  const { maxTokens, temperature, seed, drafts, noStore } = settings;
+  const { maxTokens, temperature, seed, drafts, noStore, timeoutMs } = settings;
   const path = "messages" in request ? "chat/completions" : "completions";
   const response = await fetch(`${endpoint.address}/v1/${path}`, {
     method: "POST",
@@ -114,6 +118,7 @@ async function request(endpoint: Endpoint, { name, request }: Prompt, settings: 
       ...{ model: endpoint.target, ...request, max_tokens: maxTokens, temperature, seed },
       ...{ stream: true, stream_options: { include_usage: true } },
     }),
+    ...(timeoutMs !== undefined && { signal: AbortSignal.timeout(timeoutMs) }),
   });
   if (!response.ok) throw new Error(`${name}: ${response.status} ${(await response.text()).slice(0, 300)}`);
   return response;

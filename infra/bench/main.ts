@@ -6,6 +6,7 @@ import { benchAcceptance } from "./acceptance.ts";
 import { benchApi } from "./api.ts";
 import { benchCapacity } from "./capacity.ts";
 import { benchKernel } from "./kernel.ts";
+import { benchLoop } from "./loop.ts";
 import { plot } from "./plots.ts";
 import { type Bench, formatTable, makeResult, type Row } from "./result.ts";
 import { benchRtt } from "./rtt.ts";
@@ -24,6 +25,7 @@ const BENCHES: Record<string, Bench> = {
   acceptance: benchAcceptance,
   vllm: benchVllm,
   api: benchApi,
+  loop: benchLoop,
 };
 const USAGE = `npm run bench -- NAME [--quick] [--json] [--plot]
   NAME             ${Object.keys(BENCHES).join(", ")}

@@ -1,25 +1,37 @@
 /**
- * `npm run check:kills`: the training service and its trainers killed at random moments beside a running system: real
- * trainers, gates, bucket and channel. Every job must end well, every release be whole, the channel name the newest.
+ * `npm run check:kills [-- --kills N] [--seed N]`: workerd, the training service and its trainers killed at random moments of
+ * chains that retrain, on a running system with real trainers, gates, bucket and channel, and users on the canary.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { openPublisher, type Publisher } from "../../gpu-service/training/publish/publisher.ts";
+import { JobStore } from "../../gpu-service/training/jobs/store.ts";
+import { openPublisher } from "../../gpu-service/training/publish/publisher.ts";
+import type { Regime } from "../bench/paced/regime.ts";
 import { startTemporarySystem } from "../bench/temporary-system.ts";
 import { seededRandom } from "../network/random.ts";
-import { openDataFolder, ROOT } from "../start/paths.ts";
-import { freePort } from "../start/ports.ts";
+import { openDataFolder } from "../start/paths.ts";
 import { runMain } from "../start/run-main.ts";
-import { gatesVariables } from "../start/services.ts";
 import type { System } from "../start/system.ts";
-import { type KillReport, runKills } from "./kill-run.ts";
-import { sameAgain } from "./same-again.ts";
+import { killAtRandom } from "./kills/at-random.ts";
+import { ChainsUnderFire } from "./kills/chains.ts";
+import { jobsOf, problemsOf } from "./kills/problems.ts";
+import { trainerVictim } from "./kills/trainer.ts";
+import { sameAgainRecipe } from "./same-again.ts";
 import { ensureTrainerPython } from "./setup.ts";
 
-/** A trainer takes seconds to start on two busy cores. */
-const PAUSE_MS = [500, 20_000] as const;
+const RECIPE = "same-again";
+/** Of what is compared nothing differs but by chance, so half of the canaries are called better or worse after one look. */
+const RETRAINING = {
+  ...{ min_traffic: 0, poll_s: 1, event_timeout_s: 3_600, canary_limit_s: 120 },
+  ...{ share: 0.5, min_requests: 30, looks: 1, significance: 0.5 },
+};
+/** The tiny target alone would be done before a hint could reach it. */
+const REGIME: Regime = { label: "5 ms a step", dilation: 1, draftMs: 0, stepMs: () => 5 };
+/** A chain takes about a minute on two cores. */
+const PAUSE_MS = [200, 8_000] as const;
+const END_MS = 600_000;
 const say = (line: string) => console.log(line);
 
 await runMain(async () => ((await main()) ? 0 : 1));
@@ -28,54 +40,51 @@ async function main(): Promise<boolean> {
   const text = (usual: string) => ({ type: "string", default: usual }) as const;
   const { values } = parseArgs({ options: { kills: text("50"), seed: text("1") } });
   await ensureTrainerPython(openDataFolder(), say);
-  const system = await startTemporarySystem({ target: "tiny", say });
-  const folder = mkdtempSync(join(tmpdir(), "outrider-kills-"));
-  const publisher = await openPublisher(system.publishing);
+  const recipes = mkdtempSync(join(tmpdir(), "outrider-kills-"));
+  writeFileSync(join(recipes, `${RECIPE}.json`), JSON.stringify(sameAgainRecipe({ name: RECIPE })));
+  const system = await startTemporarySystem({
+    ...{ target: "tiny", retrainRecipe: RECIPE, retraining: RETRAINING, regime: REGIME, say },
+    trainingEnv: { TRAINING_RECIPES: recipes },
+  });
   try {
-    const parent = (await publisher.channels.read(system.target))!.current.release;
-    const report = await runKills({
-      env: serviceEnvironment(system, join(folder, "training"), await freePort()),
-      ...{ kills: Number(values.kills), pauseMs: PAUSE_MS, random: seededRandom(Number(values.seed)), say },
-      job: (number) => sameAgain(parent, `kills-${number}`, number),
+    return await underFire(system, Number(values.kills), Number(values.seed));
+  } finally {
+    await system.stop();
+    rmSync(recipes, { recursive: true, force: true });
+  }
+}
+
+async function underFire(system: System, kills: number, seed: number): Promise<boolean> {
+  const { target } = system;
+  const publisher = await openPublisher(system.publishing);
+  const store = new JobStore(join(system.data.training, "jobs.sqlite"));
+  const shipped = (await publisher.channels.read(target))!.current.release;
+  const chains = new ChainsUnderFire(system);
+  const part = (name: string, part: "worker" | "training") => ({
+    name,
+    kill: async () => {
+      await system.restart(part);
+      return true;
+    },
+  });
+  try {
+    const killed = await killAtRandom({
+      victims: [part("workerd", "worker"), part("service", "training"), trainerVictim(store)],
+      ...{ kills, pauseMs: PAUSE_MS, random: seededRandom(seed), say },
+      keepBusy: () => chains.keepGoing(),
     });
-    const problems = await problemsOf(publisher, system.target, report);
+    const ended = await chains.untilEnded(END_MS);
+    const problems = await problemsOf(publisher, { target, shipped }, ended, await jobsOf(system));
     for (const problem of problems) say(problem);
-    const { service, trainer } = report.killed;
+    const count = (state: string) => ended.filter((chain) => chain.state === state).length;
     say(
-      `${service} kills of the service and ${trainer} of trainers, ${report.jobs.length} jobs: ${problems.length} problems`,
+      `${kills} kills (${JSON.stringify(killed)}) of ${ended.length} chains: ${count("promoted")} promoted, ` +
+        `${count("kept")} kept, ${problems.length} problems`,
     );
     return problems.length === 0;
   } finally {
+    await chains.close();
+    store.close();
     publisher.close();
-    await system.stop();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
   }
-}
-
-function serviceEnvironment(system: System, data: string, port: number): Record<string, string> {
-  const shared = openDataFolder();
-  return {
-    ...system.publishing,
-    ...gatesVariables(system.verifier.replace(/^http/, "ws"), system.secrets),
-    TRAINING_PORT: String(port),
-    TRAINING_DATA: data,
-    TRAINING_TOKEN: system.secrets.training,
-    TRAINING_VENV: shared.trainerVenv,
-    MODELS_ROOT: [shared.models, join(ROOT, "infra/models")].join(delimiter),
-  };
-}
-
-async function problemsOf(publisher: Publisher, target: string, { jobs }: KillReport): Promise<string[]> {
-  const failed = jobs.filter(({ state }) => state !== "succeeded");
-  const problems = failed.map(({ id, state, error }) => `job ${id}: ${state}: ${error}`);
-  for (const { what, problems: found } of await publisher.verify(target)) {
-    problems.push(...found.map((problem) => `${what}: ${problem}`));
-  }
-  const published = await publisher.list();
-  for (const { release } of jobs)
-    if (!published.includes(release)) problems.push(`${release}: is not published`);
-  const current = (await publisher.channels.read(target))?.current.release;
-  const newest = jobs.at(-1)?.release;
-  if (current !== newest) problems.push(`channel ${target}: names ${current}, not ${newest}`);
-  return problems;
 }

@@ -27,8 +27,10 @@ export class Processes {
   #logs: string;
   #groups: string;
   #running = new Map<string, ChildProcess>();
+  #commands = new Map<string, Command>();
   #guard: ChildProcess;
   #stopping = false;
+  #restarted = new Set<ChildProcess>();
   #reportExit!: (exit: Exit) => void;
   /** Settles when a child ends that nobody asked to end. */
   readonly unexpectedExit: Promise<Exit> = new Promise((resolve) => {
@@ -48,7 +50,9 @@ export class Processes {
   }
 
   /** Starts a child; its output goes to `<name>.log`, the log of the run before to `<name>.log.1`. */
-  start({ name, command, args, env }: Command): void {
+  start(wanted: Command): void {
+    const { name, command, args, env } = wanted;
+    this.#commands.set(name, wanted);
     if (this.#stopping) throw new StartError(`${name}: not started, the system is stopping`);
     const log = this.logPath(name);
     rmSync(`${log}.1`, { force: true });
@@ -66,8 +70,20 @@ export class Processes {
     });
     closeSync(output);
     this.#running.set(name, child);
-    child.once("error", (error) => this.#ended(name, error.message));
-    child.once("exit", (code, signal) => this.#ended(name, signal ? `by ${signal}` : `with code ${code}`));
+    const ended = (how: string) => this.#restarted.has(child) || this.#ended(name, how);
+    child.once("error", (error) => ended(error.message));
+    child.once("exit", (code, signal) => ended(signal ? `by ${signal}` : `with code ${code}`));
+  }
+
+  /** Kills a child's group without a word, as a crash would, and starts the child again. */
+  async restart(name: string): Promise<void> {
+    const [child, command] = [this.#running.get(name), this.#commands.get(name)];
+    if (!child?.pid || !command) throw new Error(`${name}: was never started`);
+    this.#restarted.add(child);
+    if (signalGroup(child.pid, "SIGKILL")) {
+      while (signalGroup(child.pid, 0)) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    this.start(command);
   }
 
   isRunning(name: string): boolean {

@@ -12,68 +12,19 @@ import { fireCron, readCrons, tickCrons } from "./cron.ts";
 import { openDevelopmentKey } from "./development-key.ts";
 import { loadDraft } from "./draft.ts";
 import { applyMigrations, readWranglerToml, workerCommand } from "./edge.ts";
-import { type EngineName, engineVariables, readEngine } from "./engine.ts";
+import { engineVariables, readEngine } from "./engine.ts";
 import { lockDataFolder } from "./lock.ts";
-import type { DataFolder } from "./paths.ts";
-import { freePort, type Ports } from "./ports.ts";
-import { type Command, type Exit, Processes } from "./processes.ts";
+import { freePort } from "./ports.ts";
+import { type Command, Processes } from "./processes.ts";
 import { waitUntilReady } from "./ready.ts";
-import { openSecrets, type Secrets } from "./secrets.ts";
+import { openSecrets } from "./secrets.ts";
 import { pin, publishingVariables, trainingCommand, verifierCommand } from "./services.ts";
-import { type PreparedTarget, prepareTarget, type TargetName } from "./target.ts";
+import type { Part, System, SystemOptions } from "./system-parts.ts";
+import { type PreparedTarget, prepareTarget } from "./target.ts";
 
 const READY_TIMEOUT_MS = 180_000;
 
-export type SystemOptions = {
-  data: DataFolder;
-  target: TargetName;
-  /** Serve the tiny target where the wanted one cannot be fetched. */
-  orTiny?: boolean;
-  ports: Ports;
-  /** A line of progress for people. */
-  say?: (line: string) => void;
-  /** What the worker's schedule posts as a job; nothing when absent: training takes the machine for a while. */
-  retrainRecipe?: string | undefined;
-  /** Dials of the chain that retrains (edge/retraining/settings.ts). */
-  retraining?: Record<string, number> | undefined;
-  /** Lets requests ask for random and adversarial hints: for the losslessness check only. */
-  testHints?: boolean;
-  /** Room for drafts in the worker, in bytes, and a second Worker for canaries that do not fit it. */
-  secondWorker?: { draftMemoryBytes: number };
-  /** Puts a network between worker and verifier, for benchmarks: `System.network`. */
-  withNetwork?: boolean;
-  /** How the worker reaches the verifier; it chooses when absent. */
-  link?: "own" | "shared";
-  /** The verifier's engine; ENGINE of the environment when absent. */
-  engine?: EngineName;
-  /** More of the verifier's environment, for benchmarks. */
-  verifierEnv?: Record<string, string>;
-  /** The worker has loaded nothing when it begins to serve, for benchmarks. */
-  cold?: boolean;
-  /** Verifier on core 0, everything else on core 1: benchmarks on two cores measure this way. */
-  pinned?: boolean;
-};
-
-export type System = {
-  /** Base address of the public API, without a slash at its end. */
-  address: string;
-  verifier: string;
-  training: string;
-  /** A development API key. */
-  key: string;
-  target: string;
-  secrets: Secrets;
-  /** How releases are published into it. */
-  publishing: PublishingConfig;
-  /** Between worker and verifier, where it was asked for. */
-  network: NetworkProxy | undefined;
-  /** Settles when a part ends that nobody asked to end. */
-  unexpectedExit: Promise<Exit>;
-  pids(): number[];
-  /** Leader of the process group of one part. */
-  pid(part: "verifier" | "training" | "worker"): number;
-  stop(): Promise<void>;
-};
+export type { Part, System, SystemOptions } from "./system-parts.ts";
 
 /** Throws StartError for what its reader can mend; nothing runs on after a throw. */
 export async function startSystem(options: SystemOptions): Promise<System> {
@@ -103,7 +54,8 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
   const verifier = verifierCommand(target, ports, secrets);
   const engine = await engineVariables(options.engine ?? readEngine(), target, data, say);
   start({ ...verifier, env: { ...verifier.env, ...engine, ...options.verifierEnv } });
-  start(trainingCommand(data, ports, secrets, publishing));
+  const training = trainingCommand(data, ports, secrets, publishing);
+  start({ ...training, env: { ...training.env, ...options.trainingEnv } });
   await building;
   const to = { host: "127.0.0.1", port: ports.verifier };
   const network = options.withNetwork ? await NetworkProxy.listen({ to }) : undefined;
@@ -129,8 +81,13 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
     await waitUntilReady(processes, { name, url, timeoutMs: READY_TIMEOUT_MS });
     say(`${name} ready`);
   };
+  const health: Record<Part, string> = {
+    worker: `${address}/healthz`,
+    verifier: `http://127.0.0.1:${ports.verifier}/readyz`,
+    training: `http://127.0.0.1:${ports.training}/healthz`,
+  };
   const edge = async () => {
-    await ready("worker", `${address}/healthz`);
+    await ready("worker", health.worker);
     const [key] = await Promise.all([
       openDevelopmentKey(data.keys, address, secrets.admin),
       publish(publishing, target, say),
@@ -140,8 +97,8 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
   };
   const [key] = await Promise.all([
     edge(),
-    ready("verifier", `http://127.0.0.1:${ports.verifier}/readyz`),
-    ready("training", `http://127.0.0.1:${ports.training}/healthz`),
+    ready("verifier", health.verifier),
+    ready("training", health.training),
   ]);
   const crons = tickCrons(readCrons(readWranglerToml()), (cron, at) => fireCron(address, cron, at, say));
 
@@ -149,14 +106,15 @@ async function startParts(options: SystemOptions, processes: Processes, unlock: 
     address,
     verifier: `http://127.0.0.1:${ports.verifier}`,
     training: `http://127.0.0.1:${ports.training}`,
-    key,
-    target: target.id,
-    secrets,
-    publishing,
+    ...{ key, target: target.id, secrets, data, publishing },
     network,
     unexpectedExit: processes.unexpectedExit,
     pids: () => processes.pids(),
     pid: (part) => processes.pid(part)!,
+    async restart(part) {
+      await processes.restart(part);
+      await ready(part, health[part]);
+    },
     async stop() {
       crons.stop();
       await network?.close();

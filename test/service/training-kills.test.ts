@@ -7,15 +7,18 @@ import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Outbox } from "../../gpu-service/training/events/outbox.ts";
+import { JobStore } from "../../gpu-service/training/jobs/store.ts";
 import { openPublisher } from "../../gpu-service/training/publish/publisher.ts";
 import { openSigningKeys } from "../../gpu-service/training/publish/signing-keys.ts";
-import { runKills } from "../../infra/check/kill-run.ts";
+import { killAtRandom } from "../../infra/check/kills/at-random.ts";
+import { trainerVictim } from "../../infra/check/kills/trainer.ts";
 import { seededRandom } from "../../infra/network/random.ts";
 import { ROOT } from "../../infra/start/paths.ts";
 import { freePort } from "../../infra/start/ports.ts";
 import { type FakeChannel, startFakeChannel } from "../support/fake-channel.ts";
 import { type FakeS3, startFakeS3 } from "../support/fake-s3.ts";
 import { prepareFolder, temporaryFolder } from "../support/training-folder.ts";
+import { TrainingService } from "../support/training-service.ts";
 
 const KILLS = 10;
 const ADMIN_SECRET = "an admin secret for tests";
@@ -32,7 +35,9 @@ beforeEach(async () => {
   s3 = await startFakeS3("releases");
   edge = await startFakeChannel(ADMIN_SECRET);
 });
-afterEach(() => {
+const running: TrainingService[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((service) => service.kill()));
   s3.close();
   edge.close();
 });
@@ -56,26 +61,36 @@ test(`${KILLS} kills of the service and of its trainers`, { timeout: 300_000 }, 
     ...{ S3_BUCKET: "releases", EDGE_URL: edge.url, ADMIN_SECRET, KEYS_DIR: join(temporaryFolder(), "keys") },
   };
   edge.trusted.push(...(await openSigningKeys(publishing.KEYS_DIR)).trusted);
-  const { killed, jobs } = await runKills({
-    env: {
-      ...publishing,
-      TRAINING_PORT: String(await freePort()),
-      TRAINING_DATA: join(folder, "training"),
-      TRAINING_TOKEN: "a token of more than thirty-two bytes",
-      TRAINING_RECIPES: join(folder, "recipes"),
-      TRAINING_VENV: makeVenv(folder),
-      MODELS_ROOT: folder,
-      OUTRIDER_TORCH: "cpu",
-      ...{ GATES_PROGRAM: join(folder, "gates.mjs"), VERIFIER_URL: "ws://127.0.0.1:9" },
-      ...{ LINK_KEY_ID: "k", LINK_SECRET: "s" },
-    },
-    kills: KILLS,
-    pauseMs: [50, 900],
-    random: seededRandom(7),
-    job: (number) => ({ recipe: "fake", release: `release-${number}` }),
+  const service = new TrainingService({
+    ...publishing,
+    TRAINING_PORT: String(await freePort()),
+    TRAINING_DATA: join(folder, "training"),
+    TRAINING_TOKEN: "a token of more than thirty-two bytes",
+    TRAINING_RECIPES: join(folder, "recipes"),
+    TRAINING_VENV: makeVenv(folder),
+    MODELS_ROOT: folder,
+    OUTRIDER_TORCH: "cpu",
+    ...{ GATES_PROGRAM: join(folder, "gates.mjs"), VERIFIER_URL: "ws://127.0.0.1:9" },
+    ...{ LINK_KEY_ID: "k", LINK_SECRET: "s" },
   });
+  running.push(service);
+  await service.start();
+  const store = new JobStore(join(folder, "training/jobs.sqlite"));
+  const restart = async () => {
+    await service.kill();
+    await service.start();
+    return true;
+  };
+  const killed = await killAtRandom({
+    victims: [{ name: "service", kill: restart }, trainerVictim(store)],
+    ...{ kills: KILLS, pauseMs: [50, 900], random: seededRandom(7) },
+    keepBusy: () => service.keepBusy((number) => ({ recipe: "fake", release: `release-${number}` })),
+  });
+  const jobs = await service.untilFinished();
+  await service.stop();
+  store.close();
 
-  expect(killed.service + killed.trainer).toBe(KILLS);
+  expect(killed.service! + killed.trainer!).toBe(KILLS);
   expect(jobs.map(({ state, error }) => [state, error])).toEqual(jobs.map(() => ["succeeded", null]));
   expect(jobs.map(({ release }) => release)).toEqual(jobs.map((_, i) => `release-${i + 1}`));
   for (const { id } of jobs) expectOneTrainerAtATime(join(folder, "training/jobs", id));

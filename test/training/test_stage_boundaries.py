@@ -1,4 +1,4 @@
-"""A run killed (SIGKILL) at every boundary of its stages, before a stage is marked as done and after, ends as if not."""
+"""A run killed (SIGKILL) at any boundary of its stages, before or after a stage is marked, ends as others do."""
 
 import json
 import signal

@@ -1,32 +1,23 @@
-"""Corpora: where texts come from, what is dropped and why, and windows of ids that every epoch takes once."""
+"""Corpora: where texts come from, what is dropped and why, and the shards made of them."""
 
 import gzip
 import io
 import json
-import math
 import tarfile
 import zipfile
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from test_trainer_llama import SMALL, random_model
 
 from trainer.corpus import add_arguments, main
 from trainer.decontaminate import Decontamination
 from trainer.documents import Documents
 from trainer.errors import TrainerError
 from trainer.evaluation_sets import evaluation_sets
-from trainer.licences import PERMISSIVE, allowed, expand, spdx
-from trainer.near_duplicates import NearDuplicates
-from trainer.perplexity import mean_loss
 from trainer.progress import Progress
 from trainer.recipe import RaisingParser
-from trainer.shuffle import shuffled
-from trainer.sources import parse_source
-from trainer.token_shards import Windows, read_shards, shard_path, write_shard
+from trainer.token_shards import read_shards, shard_path
 from trainer.tokenize import train_tokenizer, write_shards, write_tokenizer
 from trainer.vocabulary import Vocabulary
 
@@ -165,46 +156,6 @@ def test_faults_of_sources(spec: str, named: str, tmp_path: Path) -> None:
         run(tmp_path, "--source", spec)
 
 
-def test_names_of_licences() -> None:
-    allow = expand(["permissive"])
-    assert {spdx("MIT License"), spdx("mit"), spdx("The MIT License (MIT)")} == {"MIT"}
-    assert all(allowed(name, allow) for name in PERMISSIVE)
-    assert allowed("GPL-3.0-only OR MIT", allow)
-    assert allowed("Apache-2.0 OR (MIT AND BSD-3-Clause)", allow)
-    assert not allowed("MIT AND GPL-3.0-only", allow)
-    assert not allowed(None, allow)
-    assert allowed("GPL-3.0-only", expand(["GPL-3.0-only"]))
-    assert parse_source("/a", "mit").licence == "MIT"
-    assert parse_source("stdlib", "mit").licence is None, "the library knows its own"
-
-
-def jaccard(a: str, b: str) -> float:
-    def runs(text: str) -> set[tuple[str, ...]]:
-        words = text.split()
-        return {tuple(words[i : i + 5]) for i in range(len(words) - 4)}
-
-    return len(runs(a) & runs(b)) / len(runs(a) | runs(b))
-
-
-def test_near_duplicates_are_those_of_the_definition() -> None:
-    """Against the exact share of common runs; the estimate of 128 places is good to about .1."""
-    r = np.random.default_rng(0)
-    base = prose(0, 400).split()
-    checked = Counter()
-    for trial in range(60):
-        words = list(base)
-        for place in r.integers(0, 400, int(r.integers(0, 40))):
-            words[place] = f"changed{trial}"
-        near, true = NearDuplicates(0.8), jaccard(" ".join(base), " ".join(words))
-        near.add(" ".join(base))
-        new = near.add(" ".join(words))
-        if true > 0.9 or true < 0.6:
-            checked[new] += 1
-            assert new == (true < 0.8), true
-    assert min(checked.values()) >= 5
-    assert NearDuplicates(0.8).add("") is True
-
-
 def test_every_evaluation_set_is_kept_out(folder: Path, tmp_path: Path) -> None:
     sets = evaluation_sets([])
     assert len(sets["HumanEval"]) == 164
@@ -236,37 +187,6 @@ def test_documents_are_read_from_anywhere(tmp_path: Path, folder: Path) -> None:
         Documents(tmp_path)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 17, 64, 1000])
-def test_a_shuffled_order_has_everything_once(count: int) -> None:
-    orders = [[shuffled(i, count, seed) for i in range(count)] for seed in (1, 2)]
-    assert all(sorted(order) == list(range(count)) for order in orders)
-    assert count < 17 or orders[0] != orders[1]
-
-
-def test_shuffled_places_are_spread_evenly() -> None:
-    """Neighbours are no nearer to each other than chance has it: a mean distance of a third of the count."""
-    order = np.array([shuffled(i, 30_000, 5) for i in range(30_000)])
-    assert np.abs(np.diff(order)).mean() == pytest.approx(10_000, rel=0.03)
-    assert order[:3000].mean() == pytest.approx(15_000, rel=0.05)
-
-
-def test_each_epoch_takes_every_window_once(tmp_path: Path) -> None:
-    sizes = (101, 7, 64)
-    for index, size in enumerate(sizes):
-        write_shard(shard_path(tmp_path, index), [1000 * index + i for i in range(size)], 5000)
-    windows = Windows(read_shards(tmp_path), 8, seed=3)
-    assert windows.per_epoch == 11 + 0 + 6
-    for epoch in range(3):
-        starts = [int(windows.at(epoch * 17 + i)[0]) for i in range(17)]
-        assert len(set(starts)) == 17
-        assert len({start % 1000 % 8 for start in starts}) == 1, "one shift an epoch"
-        assert Counter(start // 1000 for start in starts) == {0: 11, 2: 6}
-    assert all((np.diff(windows.at(i)) == 1).all() and len(windows.at(i)) == 9 for i in range(40))
-    assert [windows.at(i)[0] for i in range(17)] != [windows.at(17 + i)[0] for i in range(17)]
-    with pytest.raises(TrainerError, match="longest shard"):
-        Windows(read_shards(tmp_path), 90, seed=0)
-
-
 def test_shards_are_written_once_and_gone_on_with(tmp_path: Path, folder: Path) -> None:
     run(tmp_path / "corpus", "--source", folder)
     documents = Documents(tmp_path / "corpus")
@@ -282,19 +202,3 @@ def test_shards_are_written_once_and_gone_on_with(tmp_path: Path, folder: Path) 
     write_shards(documents, vocabulary, 4, tmp_path, Progress("tokenize"))
     assert shard_path(tmp_path, 0).stat().st_mtime_ns == kept
     assert np.concatenate(read_shards(tmp_path)).tolist() == whole
-
-
-def test_perplexity_is_that_of_the_definition(tmp_path: Path) -> None:
-    """A model whose weights are zero says every id with the same chance; a random one as transformers' loss has it."""
-    r = np.random.default_rng(0)
-    write_shard(shard_path(tmp_path, 0), r.integers(0, 97, 400).tolist(), 97)
-    model = random_model(SMALL)
-    windows = Windows(read_shards(tmp_path), 24, seed=0)
-    loss = mean_loss(model, windows, 5, 2, Progress("perplexity"))
-    rows = torch.from_numpy(np.stack([windows.at(i) for i in range(5)]))
-    with torch.inference_mode():
-        logits = model(rows[:, :-1]).flatten(0, 1)
-    assert loss == pytest.approx(torch.nn.functional.cross_entropy(logits, rows[:, 1:].flatten()).item(), rel=0.01)
-    for weight in model.parameters():
-        weight.data.zero_()
-    assert math.exp(mean_loss(model, windows, 99, 4, Progress("perplexity"))) == pytest.approx(97, rel=1e-3)

@@ -1,4 +1,4 @@
-"""Training by several processes and in parts is the training of one; a loss that leaves its course stops it."""
+"""Training by several processes and in parts is the training of one."""
 
 import json
 import os
@@ -21,7 +21,6 @@ from trainer.errors import TrainerError
 from trainer.gradients import loss_of_rows
 from trainer.objective import IGNORED, NextToken
 from trainer.parallel import Parallel
-from trainer.spikes import WINDOW, SpikeWatch
 from trainer.token_shards import shard_path, write_shard
 from trainer.tokenize import train_tokenizer, write_tokenizer
 
@@ -224,34 +223,3 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole() -> None:
 def test_what_cannot_be_shared_is_refused(batch: int, micro: int, world: int) -> None:
     with pytest.raises(TrainerError, match=r"cannot be shared|do not divide"):
         loss_of_rows(NextToken(random_model(SMALL)), lambda *_: torch.zeros(1), batch, micro, Parallel(0, world))
-
-
-def course(length: int) -> list[float]:
-    noise = torch.randn(length, generator=torch.Generator().manual_seed(1)).tolist()
-    return [2 + 3 * 0.99**step + 0.02 * n for step, n in enumerate(noise)]
-
-
-def feed(watch: SpikeWatch, losses: list[float], first: int = 0) -> None:
-    for step, loss in enumerate(losses, first):
-        watch.check(loss, step)
-
-
-def test_a_loss_on_its_course_is_left_alone() -> None:
-    watch = SpikeWatch()
-    for step, loss in enumerate(course(500)):
-        watch.check(loss if step != 300 else loss * 2, step)
-
-
-@pytest.mark.parametrize(("jump", "told"), [(float("nan"), "loss is nan at step 200"), (9.0, "loss jumped: 9.000")])
-def test_a_loss_that_leaves_it_stops_with_a_word(jump: float, told: str) -> None:
-    before = course(200)
-    for watch in (SpikeWatch(before), SpikeWatch()):
-        feed(watch, [] if watch.usual else before)
-        with pytest.raises(TrainerError, match=told):
-            feed(watch, [jump] * 4, 200)
-
-
-def test_the_first_steps_may_do_as_they_like() -> None:
-    watch = SpikeWatch()
-    for step in range(WINDOW):
-        watch.check(100.0 if step % 2 else 1.0, step)

@@ -69,7 +69,7 @@ async function underFire(system: System, kills: number, seed: number): Promise<b
   });
   try {
     const killed = await killAtRandom({
-      victims: [part("workerd", "worker"), part("service", "training"), trainerVictim(store)],
+      victims: [part("workerd", "worker"), trainerVictim(store), part("service", "training")],
       ...{ kills, pauseMs: PAUSE_MS, random: seededRandom(seed), say },
       keepBusy: () => chains.keepGoing(),
     });

@@ -1,6 +1,6 @@
 /** Turns a request's events into the answer: one JSON object, or a stream of server-sent events. */
 import { type Answer, head } from "./answer.ts";
-import { pulledBody } from "./body.ts";
+import { writtenBody } from "./body.ts";
 import type { ChoiceEvents } from "./choices.ts";
 import { streamEvents } from "./chunks.ts";
 import { failureToError } from "./errors.ts";
@@ -22,14 +22,14 @@ export async function whenTaken(events: ChoiceEvents): Promise<void> {
  * Spaces, which JSON allows before a value, go out meanwhile: workerd notices that a client is gone only by writing.
  */
 export function respondWhole(events: ChoiceEvents, answer: Answer, abort: () => void): Response {
-  return new Response(pulledBody(wholeAnswer(events, answer), " ", abort), {
+  return new Response(writtenBody(wholeAnswer(events, answer), " ", abort), {
     headers: { "content-type": "application/json", ...UNBUFFERED },
   });
 }
 
 /** Streams the answer; what fails is an `error` event and no `[DONE]`. */
 export function respondStream(events: ChoiceEvents, answer: Answer, abort: () => void): Response {
-  return new Response(pulledBody(streamEvents(events, answer), ": keep-alive\n\n", abort), {
+  return new Response(writtenBody(streamEvents(events, answer), ": keep-alive\n\n", abort), {
     headers: {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-cache",

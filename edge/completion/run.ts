@@ -1,19 +1,11 @@
 /** One completion while it runs, on one replica after the other. */
-import type { DoneFrame, TokensFrame } from "../../gpu-service/protocol/frames.ts";
 import type { Drafter } from "../drafting/drafter.ts";
 import { LinkError, type Sequence, type SequenceEvent, type VerifierLink } from "../link/link.ts";
-import { Committer, type FinishReason } from "./commit.ts";
 import type { Failure } from "./failure.ts";
-import {
-  type CompletionEvent,
-  type CompletionJob,
-  type Finished,
-  sequenceRequest,
-  type Usage,
-  usageOf,
-} from "./job.ts";
+import { type CompletionEvent, type CompletionJob, sequenceRequest } from "./job.ts";
 import { Queue } from "./queue.ts";
 import { Report } from "./report.ts";
+import { Writing } from "./writing.ts";
 
 type Signalled = SequenceEvent | { type: "aborted" };
 
@@ -23,7 +15,7 @@ export class Run {
   refusedBy: string | undefined;
   readonly #job: CompletionJob;
   readonly #drafter: Drafter | undefined;
-  readonly #committer: Committer;
+  readonly #writing: Writing;
   readonly #onAbort: () => void;
   #events = new Queue<Signalled>();
   #sequence: Sequence | undefined;
@@ -36,9 +28,7 @@ export class Run {
   constructor(job: CompletionJob, drafter: Drafter | undefined) {
     this.#job = job;
     this.#drafter = drafter;
-    const { bytesOf, manifest } = job.text;
-    const { stops, maxTokens } = job;
-    this.#committer = new Committer({ bytesOf, stops, maxTokens, endIds: manifest.eos_ids });
+    this.#writing = new Writing(job, drafter);
     this.#onAbort = () => {
       this.close();
       this.#events.push({ type: "aborted" });
@@ -49,7 +39,7 @@ export class Run {
   /** Releases the verifier and the drafter. May be called twice. */
   close(): void {
     // Here, not where the events end: nobody pulls them once the client has left.
-    if (!this.#closed) this.#job.remember?.(this.#committer.ids);
+    if (!this.#closed) this.#job.remember?.(this.#writing.ids);
     this.#closed = true;
     this.#drafter?.stop();
     this.#letGo();
@@ -65,7 +55,7 @@ export class Run {
     sequence.cancel();
     if (account && this.#opened) {
       const report = this.#report.arrival().finally(() => sequence.close());
-      account(report, this.#committer.ids);
+      account(report, this.#writing.ids);
     } else sequence.close();
   }
 
@@ -92,12 +82,25 @@ export class Run {
           if (!resumed) yield { type: "opened", opened: event };
           break;
         }
-        case "tokens":
-          if (yield* this.#tokens(event)) return false;
-          break;
-        case "done":
-          yield* this.#endEarly(event);
+        case "tokens": {
+          const failure = this.#writing.misplaced(event);
+          if (failure) {
+            yield { type: "failed", failure };
+            return false;
+          }
+          const { deltas, finish } = this.#writing.commit(event);
+          for (const delta of deltas) yield { type: "delta", ...delta };
+          if (!finish) break;
+          this.#sequence?.cancel();
+          yield this.#writing.finished(finish, this.#job.wantsReport ? await this.#report.arrival() : null);
           return false;
+        }
+        case "done": {
+          const { deltas, finish } = this.#writing.end();
+          for (const delta of deltas) yield { type: "delta", ...delta };
+          yield this.#writing.finished(finish ?? "length", event);
+          return false;
+        }
         case "error":
           this.lastLoss = { ...event, kind: "verifier" };
           this.refusedBy = link.name;
@@ -123,7 +126,7 @@ export class Run {
     if (this.#job.signal.aborted) events.push({ type: "aborted" });
     try {
       const request = sequenceRequest(this.#job, {
-        confirmed: this.#committer.ids,
+        confirmed: this.#writing.ids,
         numerics: this.#numerics,
         drafts: this.#drafter !== undefined,
       });
@@ -140,47 +143,5 @@ export class Run {
     const sequence = this.#sequence;
     this.#drafter?.start((hint) => sequence.hint(hint));
     return true;
-  }
-
-  /** Commits a frame. Returns true if the text ends in it. */
-  async *#tokens(frame: TokensFrame): AsyncGenerator<CompletionEvent, boolean> {
-    const expected = this.#job.prompt.length + this.#committer.ids.length;
-    if (frame.at !== expected) {
-      const message = `the verifier confirmed position ${frame.at}, expected ${expected}`;
-      yield { type: "failed", failure: { kind: "verifier", code: "internal", message, retryable: false } };
-      return true;
-    }
-    const { deltas, finish } = this.#committer.commit(frame);
-    this.#drafter?.confirm(frame.ids);
-    if (finish) this.#drafter?.stop();
-    for (const delta of deltas) yield { type: "delta", ...delta };
-    if (!finish) return false;
-    yield this.#finished(finish, await this.#account());
-    return true;
-  }
-
-  /** The verifier's context is full, or a prompt was only to be scored: what was held back is text after all. */
-  *#endEarly(done: DoneFrame): Generator<CompletionEvent, void> {
-    const { deltas, finish } = this.#committer.end();
-    for (const delta of deltas) yield { type: "delta", ...delta };
-    yield this.#finished(finish === "stop" ? "stop" : "length", done);
-  }
-
-  /** Stops the verifier and, where it was asked for, waits for its account. */
-  async #account(): Promise<DoneFrame | null> {
-    this.#sequence?.cancel();
-    return this.#job.wantsReport ? this.#report.arrival() : null;
-  }
-
-  #finished(reason: FinishReason, report: DoneFrame | null): Finished {
-    const usage = usageOf(this.#job.prompt.length, this.#committer.ids.length);
-    return { type: "finished", reason, usage: { ...usage, ...this.#predictionUsage() }, report };
-  }
-
-  #predictionUsage(): Pick<Usage, "completion_tokens_details"> {
-    if (!this.#job.hasPrediction) return {};
-    const { accepted, rejected } = this.#drafter?.predicted ?? { accepted: 0, rejected: 0 };
-    const details = { accepted_prediction_tokens: accepted, rejected_prediction_tokens: rejected };
-    return { completion_tokens_details: details };
   }
 }

@@ -86,6 +86,7 @@ it("aborts when the reader leaves", async () => {
   const abort = vi.fn();
   const response = await respondStream(paced([opened, delta("a"), finished], 1), answer, abort);
   await response.body!.cancel();
+  await vi.advanceTimersByTimeAsync(10);
   expect(abort).toHaveBeenCalled();
 });
 

@@ -4,11 +4,12 @@
  * each request's own, once through the link object.
  *
  * The target is the tiny one, its steps as long as the default target's are on a laptop: how often the Worker wakes up
- * is then what it is in use.
+ * is then what it is in use. It wakes for all streams together, and costs the less per token the more there are.
  */
 import { basename, join } from "node:path";
 import { openDataFolder } from "../start/paths.ts";
 import type { System } from "../start/system.ts";
+import { leaveWorkerCore } from "./api/apart.ts";
 import { measureCancel } from "./api/cancel.ts";
 import { measureFirstToken } from "./api/first-token.ts";
 import { askPlainly } from "./api/request.ts";
@@ -20,8 +21,8 @@ import { startTemporarySystem } from "./temporary-system.ts";
 
 const LINKS = ["own", "shared"] as const;
 type Link = (typeof LINKS)[number];
-/** Streams at once: as many as the verifier has slots. */
-const STREAMS = 4;
+/** Streams at once: as many as the verifier can have slots. */
+const STREAMS = 8;
 const STEP_MS = 12;
 const REGIME: Regime = { label: `${STEP_MS} ms a step`, dilation: 1, draftMs: 0, stepMs: () => STEP_MS };
 type Extent = { rounds: number; tokens: number; firstTokens: number; cancels: number };
@@ -47,12 +48,16 @@ export const benchApi: Bench = async ({ quick }, say) => {
 };
 
 async function measureLink(link: Link, extent: Extent, say: (line: string) => void): Promise<Row> {
+  const pinned = leaveVerifierCore();
   const system = await startTemporarySystem({
-    ...{ target: "tiny", regime: REGIME, link, cold: true, pinned: leaveVerifierCore() },
+    ...{ target: "tiny", regime: REGIME, link, cold: true, pinned },
+    verifierEnv: { SLOTS: String(STREAMS) },
   });
   try {
     const cold = await askPlainly(system, "def add(a, b):\n", 2);
-    const cpu = await measureCpu(system, extent);
+    const worker = findWorker(system.pid("worker"), Number(new URL(system.address).port));
+    if (pinned) leaveWorkerCore(system.pid("worker"), worker);
+    const cpu = await measureCpu(system, worker, extent);
     say(`${link}: ${round(cpu, 3)} ms of CPU per token`);
     const folder = join(openDataFolder().models, basename(system.target));
     const { throughMs, straightMs } = await measureFirstToken(system, folder, extent.firstTokens);
@@ -73,8 +78,7 @@ async function measureLink(link: Link, extent: Extent, say: (line: string) => vo
 }
 
 /** Median over rounds of the Worker's CPU time per token, all threads of its process. The first round warms up. */
-async function measureCpu(system: System, { rounds, tokens }: Extent): Promise<number> {
-  const worker = findWorker(system.pid("worker"), Number(new URL(system.address).port));
+async function measureCpu(system: System, worker: number, { rounds, tokens }: Extent): Promise<number> {
   const perToken: number[] = [];
   for (let n = 0; n <= rounds; n++) {
     const before = cpuMsOf(worker);

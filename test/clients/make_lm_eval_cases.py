@@ -1,10 +1,12 @@
-"""Scores continuations with transformers in fp32: `python make_lm_eval_cases.py MODEL_FOLDER > ../cases/lm-eval.json`.
+"""Scores continuations with transformers in fp32: `python make_lm_eval_cases.py MODEL [CASES] > ../cases/lm-eval.json`.
 
-Run it with the trainer's Python; MODEL_FOLDER is infra/models/tiny/target.
+MODEL is a folder (infra/models/tiny/target for the cases here) or a GGUF file; CASES is a JSON list of objects with
+`context` and `continuation`. Run it with the trainer's Python.
 """
 
 import json
 import sys
+from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -21,11 +23,15 @@ PAIRS = (
 )
 
 
-def main(folder: str) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    cases = [score(model, tokenizer, context, continuation) for context, continuation in PAIRS]
-    print(json.dumps(cases, indent=1))
+def main(model: str, cases: str | None = None) -> None:
+    path = Path(model)
+    source = {"gguf_file": path.name} if path.suffix == ".gguf" else {}
+    folder = path.parent if source else path
+    tokenizer = AutoTokenizer.from_pretrained(folder, **source)
+    network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **source).eval()
+    pairs = [(one["context"], one["continuation"]) for one in json.loads(Path(cases).read_text())] if cases else PAIRS
+    scores = [score(network, tokenizer, context, continuation) for context, continuation in pairs]
+    print(json.dumps(scores, indent=1))
 
 
 @torch.no_grad()

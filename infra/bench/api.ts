@@ -13,6 +13,7 @@ import { leaveWorkerCore } from "./api/apart.ts";
 import { measureCancel } from "./api/cancel.ts";
 import { measureFirstToken } from "./api/first-token.ts";
 import { askPlainly } from "./api/request.ts";
+import { findAddress } from "./api/worker-address.ts";
 import { cpuMsOf, findWorker } from "./api/worker-cpu.ts";
 import type { Regime } from "./paced/regime.ts";
 import { leaveVerifierCore } from "./pinning.ts";
@@ -57,11 +58,13 @@ async function measureLink(link: Link, extent: Extent, say: (line: string) => vo
     const cold = await askPlainly(system, "def add(a, b):\n", 2);
     const worker = findWorker(system.pid("worker"), Number(new URL(system.address).port));
     if (pinned) leaveWorkerCore(system.pid("worker"), worker);
-    const cpu = await measureCpu(system, worker, extent);
+    // Wrangler's own process in front of the Worker, a tool of development, is left out of everything.
+    const bare = { ...system, address: await findAddress(worker) };
+    const cpu = await measureCpu(bare, worker, extent);
     say(`${link}: ${round(cpu, 3)} ms of CPU per token`);
     const folder = join(openDataFolder().models, basename(system.target));
-    const { throughMs, straightMs } = await measureFirstToken(system, folder, extent.firstTokens);
-    const cancels = await measureCancel(system, extent.cancels);
+    const { throughMs, straightMs } = await measureFirstToken(bare, folder, extent.firstTokens);
+    const cancels = await measureCancel(bare, extent.cancels);
     return {
       link,
       cpu_ms_per_token: round(cpu, 3),

@@ -4,20 +4,17 @@
  * The stamp is written last, so an environment whose making was cut off is made anew.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { withFileLock } from "./file-lock.ts";
 import { findPython } from "./find-python.ts";
 import { SetupError } from "./launcher.ts";
-import { explainPip, isNotOffered } from "./pip-errors.ts";
-import { type Outcome, runLogged, runQuietly } from "./process.ts";
-import {
-  chooseTorchBuild,
-  NEEDED_DISK_MIB,
-  splitTorchPin,
-  type TorchBuild,
-  torchRequirements,
-} from "./torch-build.ts";
+import { installTorch, pip, requireDisk, type SetupShell } from "./pip.ts";
+import { explainPip } from "./pip-errors.ts";
+import { runLogged, runQuietly } from "./process.ts";
+import { chooseTorchBuild, NEEDED_DISK_MIB, splitTorchPin, type TorchBuild } from "./torch-build.ts";
+
+export type { SetupShell } from "./pip.ts";
 
 const LIGHT_DISK_MIB = 600;
 
@@ -31,14 +28,6 @@ export type PythonEnvWish = {
   torch?: "cpu" | "gpu" | undefined;
   torchIndexUrl?: string | undefined;
 };
-export type SetupShell = {
-  /** Every line that pip prints, and what is being done. */
-  log(line: string): void;
-  /** Which of how many steps has begun. */
-  step(step: number, steps: number): void;
-  signal: AbortSignal;
-};
-
 /** Returns the environment's interpreter. Throws SetupError that says what is missing. */
 export async function ensurePythonEnv(wish: PythonEnvWish, shell: SetupShell): Promise<string> {
   const plan = await planEnv(wish, shell);
@@ -104,16 +93,6 @@ async function chooseBuild(wish: PythonEnvWish, shell: SetupShell): Promise<Torc
   return chooseTorchBuild({ wanted: wish.torch, hasNvidia, platform: process.platform });
 }
 
-function requireDisk(folder: string, neededMib: number): void {
-  const { bavail, bsize } = statfsSync(dirname(folder));
-  const freeMib = Math.floor((bavail * bsize) / 2 ** 20);
-  if (freeMib < neededMib) {
-    throw new SetupError(
-      `The disk of ${dirname(folder)} has ${freeMib} MiB left; ${folder} needs ${neededMib} MiB.`,
-    );
-  }
-}
-
 async function makeVenv(base: string, folder: string, shell: SetupShell): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
   shell.log(`Making the Python environment ${folder}`);
@@ -126,33 +105,3 @@ async function makeVenv(base: string, folder: string, shell: SetupShell): Promis
   }
   throw new SetupError(`${base} -m venv ${folder}: ${explainPip(output)}`);
 }
-
-async function installTorch(
-  python: string,
-  pin: string,
-  build: "cpu" | "gpu",
-  options: readonly string[],
-  shell: SetupShell,
-): Promise<void> {
-  const [first, fallback] = torchRequirements(pin, build, process.platform);
-  if (first === undefined) return;
-  const outcome = await runPip(python, [...options, first], shell);
-  if (outcome.code === 0) return;
-  if (fallback === undefined || !isNotOffered(outcome.output)) {
-    throw new SetupError(`pip install ${first}: ${explainPip(outcome.output)}`);
-  }
-  shell.log(
-    `WARNING: no index that pip is configured with offers ${first}. Installing ${fallback} instead: on Linux that is` +
-      " the CUDA build, several GB to fetch. OUTRIDER_TORCH_INDEX_URL names an index that has the CPU build.",
-  );
-  requireDisk(dirname(python), NEEDED_DISK_MIB.gpu);
-  await pip(python, [...options, fallback], shell);
-}
-
-async function pip(python: string, args: string[], shell: SetupShell): Promise<void> {
-  const { code, output } = await runPip(python, args, shell);
-  if (code !== 0) throw new SetupError(`pip install ${args.join(" ")}: ${explainPip(output)}`);
-}
-
-const runPip = (python: string, args: string[], shell: SetupShell): Promise<Outcome> =>
-  runLogged(python, ["-m", "pip", "install", "--no-input", "--progress-bar", "off", ...args], shell);

@@ -17,12 +17,15 @@ import { type Bench, median, type Row, round } from "./result.ts";
 import { startTemporarySystem } from "./temporary-system.ts";
 import { OwnVllm } from "./vllm/own.ts";
 
-const TOKENS = 128;
+/** Long enough that a text's first steps, for which there can be no hints yet, weigh little. */
+const TOKENS = 256;
 /** As many as vLLM's own speculations draft a step (own.py). */
 const HINT_ROWS = "6";
 const PROMPTS = { quick: 4, full: 16 };
-/** Of HumanEval's prompts those that the tiny target's context of 512 has room for. */
+/** Of HumanEval's prompts those that the tiny target's context of 512 has room for, and the texts after them. */
 const MOST_LETTERS = 450;
+/** Of each variant before the first is measured: whatever runs is compiled by then. */
+const WARM_UPS = 2;
 const DRAFT = join(ROOT, "infra/models/tiny/draft/model.draft");
 
 type Result = { ids: readonly number[]; steps: number; tokS: number };
@@ -75,8 +78,10 @@ async function measure(
     { mode: "wrong-hints", run: (text) => overHttp(system, text, "wrong") },
   ];
   const results = variants.map((): { result: Result; plain: Result }[] => []);
-  await plainly("warm-up");
-  await overHttp(system, "warm-up", "honest");
+  for (const prompt of prompts.slice(0, WARM_UPS)) {
+    const plain = await plainly(prompt);
+    for (const { run } of variants) await run(prompt, plain);
+  }
   for (const [n, prompt] of prompts.entries()) {
     const plain = await plainly(prompt);
     for (const [v, { run }] of variants.entries())

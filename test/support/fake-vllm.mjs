@@ -3,15 +3,20 @@
  * Speaks the lines of `outrider_vllm.serve`, without vLLM: every text counts up from the last id of its prompt.
  * FAKE_VLLM: "fails" before it is ready, "dies" at the first start, "babbles" then, "refuses" every start, "hangs" on close.
  */
+import { once } from "node:events";
+import { connect } from "node:net";
 import { createInterface } from "node:readline";
 
 const way = process.env.FAKE_VLLM ?? "";
+const service = connect(process.env.OUTRIDER_VLLM_SOCKET);
 const say = (message) =>
-  process.stdout.write(`${typeof message === "string" ? message : JSON.stringify(message)}\n`);
+  service.write(`${typeof message === "string" ? message : JSON.stringify(message)}\n`);
 const running = new Map();
 
+say(process.env.OUTRIDER_VLLM_SECRET);
 if (way === "fails") {
-  say({ type: "failed", reason: "ValueError: no such model" });
+  service.end(`${JSON.stringify({ type: "failed", reason: "ValueError: no such model" })}\n`);
+  await once(service, "close");
   process.exit(1);
 }
 say({
@@ -60,7 +65,10 @@ function step() {
 }
 
 setInterval(step, 5);
-createInterface({ input: process.stdin }).on("line", (line) => {
+service.on("error", () => {});
+const lines = createInterface({ input: service });
+lines.on("close", () => way !== "hangs" && process.exit(0));
+lines.on("line", (line) => {
   const message = JSON.parse(line);
   if (message.type === "start") start(message);
   if (message.type === "hint" && running.has(message.stream))

@@ -1,88 +1,97 @@
-"""How many hint rows are tried, what wrong ones may waste, and when a step is held back."""
-
-import random
+"""How many hint rows are tried, and what wrong ones may waste."""
 
 import pytest
 
-from outrider_vllm.arrivals import Arrivals, Prospect, worthwhile_wait
-from outrider_vllm.worth import WASTE_SHARE, Acceptance, Ledger, StepCosts
+from outrider_vllm.costs import StepCosts
+from outrider_vllm.hints import Hint
+from outrider_vllm.track import Experience, Extent, Track
+from outrider_vllm.worth import WASTE_SHARE, Offer, plan_rows
+
+STEP_MS = 20.0
 
 
-@pytest.mark.parametrize("price", [0.01, 0.1, 0.6])
+def costs_of(price: float) -> StepCosts:
+    costs = StepCosts.of_price(price)
+    costs.observe(1, 0, STEP_MS)
+    return costs
+
+
+class Run:
+    """One text, hinted with so many ids before each step, all right or all wrong."""
+
+    def __init__(self, price: float, most: int, is_right: bool) -> None:
+        self.costs, self.most, self.is_right = costs_of(price), most, is_right
+        self.track, self.text, self.steps = Track(Experience(), has_drafts=True), [7], 0
+        self.spent_ms = 0.0
+
+    def step(self) -> None:
+        end = len(self.text)
+        ids = (1,) * 24 if self.is_right else (2,) * 24
+        self.track.hint(Hint(self.steps, end, ids, "model"), self.text, self.steps * STEP_MS, is_waited=False)
+        offer = self.track.offer(end, self.most, self.costs.rows_ms(1, 1))
+        rows = plan_rows([offer], 1, self.costs)[0]
+        self.track.rows, self.track.extent = rows, Extent(1, rows)
+        added = [1] * (1 + (rows if self.is_right else 0))
+        report = self.track.settle(end, added, self.costs)
+        assert report.accepted == len(added) - 1
+        self.text += added
+        self.spent_ms += self.costs.rows_ms(1, rows)
+        self.steps += 1
+
+
+@pytest.mark.parametrize("price", [0.01, 0.1, 0.5])
 def test_wrong_hints_waste_no_more_than_their_share(price: float) -> None:
-    ledger, acceptance, spent = Ledger(), Acceptance(), 0.0
+    run = Run(price, 16, is_right=False)
     for _ in range(1000):
-        rate = acceptance.rate("model")
-        rows = ledger.rows([rate ** (n + 1) for n in range(16)], price)
-        ledger.settle(rows, 0, price)
-        acceptance.observe("model", False)
-        spent += rows * price
-    assert spent <= 1000 * WASTE_SHARE + price * 1.01
+        run.step()
+    assert run.spent_ms <= 1000 * STEP_MS * WASTE_SHARE + 1.01 * price * STEP_MS
+    assert run.spent_ms > 0
 
 
-def test_right_hints_soon_have_long_blocks() -> None:
-    ledger, acceptance, tokens, steps = Ledger(), Acceptance(), 0, 0
-    while tokens < 128:
-        rows = ledger.rows([acceptance.rate("model") ** (n + 1) for n in range(6)], 0.1)
-        ledger.settle(rows, rows, 0.1)
-        for _ in range(6):
-            acceptance.observe("model", True)
-        tokens += rows + 1
-        steps += 1
-    assert steps * 5 <= 128
+@pytest.mark.parametrize("price", [0.002, 0.05, 0.1])
+def test_right_hints_of_six_ids_save_four_of_five_steps(price: float) -> None:
+    run = Run(price, 6, is_right=True)
+    while len(run.text) - 1 < 128:
+        run.step()
+    assert run.steps * 5 <= 128
 
 
-def test_a_rows_price_is_learnt_through_noise() -> None:
-    costs, rng = StepCosts(), random.Random(4)
-    for _ in range(300):
-        rows = rng.randrange(9)
-        costs.observe(rows, (20 + 4 * rows) * rng.uniform(0.9, 1.1))
-    assert costs.row_price == pytest.approx(0.2, rel=0.2)
-    assert costs.plain_ms == pytest.approx(20, rel=0.1)
+def test_a_long_prompt_is_plain_time_too() -> None:
+    credits = []
+    for prefill_ms in (0.0, 1000.0):
+        track = Track(Experience(), has_drafts=True)
+        track.prefilled(prefill_ms)
+        credits.append(track.offer(1, 6, 2.0).credit)
+    assert credits[1] - credits[0] == pytest.approx(1000 * WASTE_SHARE)
 
 
-def test_a_price_that_is_given_is_not_measured() -> None:
-    costs = StepCosts(0.05)
-    costs.observe(0, 10)
-    costs.observe(8, 100)
-    assert costs.row_price == 0.05
+def test_a_new_request_begins_with_what_others_have_shown() -> None:
+    experience = Experience()
+    for came in [False] * 40:
+        experience.acceptance.observe("lookup", 0, came)
+    track = Track(experience, has_drafts=True)
+    track.hint(Hint(0, 1, (5,), "lookup"), [7], 0.0, is_waited=False)
+    assert track.offer(1, 6, 2.0).chances[0] < 0.1
 
 
-def arrivals_after(ms: float) -> tuple[Arrivals, float]:
-    """Hints that have come `ms` after each of ten steps, which took 20 ms."""
-    arrivals, now = Arrivals(), 0.0
-    for _ in range(10):
-        arrivals.stepped(now, 0)
-        arrivals.hinted(now + ms, 0, 4)
-        now += ms + 20
-    arrivals.stepped(now, 0)
-    return arrivals, now
-
-
-@pytest.mark.parametrize(("ms", "waits"), [(2, True), (60, False)])
-def test_it_waits_for_what_comes_soon(ms: float, waits: bool) -> None:
-    arrivals, now = arrivals_after(ms)
-    prospect = Prospect(tokens=1.0, awaited=arrivals.awaited(now, 0), gain=0.8, credit_ms=100.0)
-    wait = worthwhile_wait([prospect], plain_ms=20.0)
-    assert (wait >= ms) if waits else (wait == 0)
-
-
-def test_others_with_much_to_do_are_not_held_up() -> None:
-    arrivals, now = arrivals_after(5)
-    waiting = Prospect(tokens=1.0, awaited=arrivals.awaited(now, 0), gain=0.8, credit_ms=100.0)
-    assert worthwhile_wait([waiting], plain_ms=20.0) > 0
-    assert worthwhile_wait([waiting, *[Prospect(tokens=4.0)] * 4], plain_ms=20.0) == 0
-
-
-def test_what_it_cannot_pay_for_is_not_waited_for() -> None:
-    arrivals, now = arrivals_after(2)
-    prospect = Prospect(tokens=1.0, awaited=arrivals.awaited(now, 0), gain=0.8, credit_ms=1.0)
-    assert worthwhile_wait([prospect], plain_ms=20.0) == 0
-
-
-def test_a_wait_in_vain_is_not_repeated_before_the_next_step() -> None:
-    arrivals, now = arrivals_after(2)
-    arrivals.missed()
-    assert arrivals.awaited(now, 0) is None
-    arrivals.stepped(now + 20, 0)
-    assert arrivals.awaited(now + 20, 0) is None
+@pytest.mark.parametrize(
+    ("chances", "credits", "requests", "expected"),
+    [
+        # Cheap rows: as many as are likely.
+        ([[0.9, 0.8, 0.7, 0.02]], [100], 1, [3]),
+        # No credit, no rows.
+        ([[0.9, 0.8]], [0], 1, [0]),
+        # Credit for one.
+        ([[0.9, 0.8]], [1.5], 1, [1]),
+        # Likeliest first, and a row is worth less where many share the step.
+        ([[0.9, 0.1], [0.8, 0.7]], [100, 100], 2, [1, 2]),
+        ([[0.9], [0.3]], [100, 100], 16, [1, 0]),
+    ],
+)
+def test_rows_that_raise_tokens_per_millisecond(
+    chances: list[list[float]], credits: list[float], requests: int, expected: list[int]
+) -> None:
+    costs = costs_of(0.05)
+    costs.observe(requests, 0, STEP_MS)
+    offers = [Offer(chance, credit) for chance, credit in zip(chances, credits, strict=True)]
+    assert plan_rows(offers, requests, costs) == expected

@@ -26,14 +26,16 @@ export async function startVllmEngine(options: VllmOptions, listener: EngineList
   const configuration = { ...options.configuration, model: target.folder, context, slots };
   let engine: Sequences | undefined;
   return await new Promise((resolve, reject) => {
-    const process = new VllmProcess(
+    const starting = VllmProcess.start(
       { ...options, configuration },
       {
         message: (message) => {
           if (engine) engine.hear(message);
           else if (message.type === "ready") {
-            engine = new Sequences(process, infoOf(target, message), options, listener);
-            resolve(Object.assign(engine, { ready: message }));
+            void starting.then((process) => {
+              engine = new Sequences(process, infoOf(target, message), options, listener);
+              resolve(Object.assign(engine, { ready: message }));
+            });
           } else if (message.type === "failed") reject(new Error(message.reason));
         },
         lost: (reason) => {
@@ -42,6 +44,7 @@ export async function startVllmEngine(options: VllmOptions, listener: EngineList
         },
       },
     );
+    starting.catch(reject);
   });
 }
 

@@ -1,16 +1,16 @@
-/**
- * The Python process around vLLM, seen from here: started, spoken to in lines of JSON, and ended with all its children.
- *
- * Its standard input and output are pipes that nobody else can reach. What it takes in more slowly than it is sent is
- * held back: hints are dropped then, as they may be, and everything else waits.
- */
+/** The Python process around vLLM, seen from here: started, spoken to over its channel, and ended with all its children. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Channel } from "./channel.ts";
 import { type FromProcess, parseMessage, type ToProcess } from "./messages.ts";
 
 const CLOSE_TIMEOUT_MS = 20_000;
-/** Bytes that may wait for the process before hints are dropped. */
-const MAX_WAITING_BYTES = 1 << 20;
+/** How long its children may take to end after it: they take their shared memory away. */
+const CHILDREN_TIMEOUT_MS = 3_000;
+const CHILDREN_POLL_MS = 50;
+/** What it said last may come after the news of its end. */
+const LAST_WORDS_MS = 500;
+const STANDARD_ERROR = 2;
 
 export type ProcessOptions = {
   /** The interpreter of an environment that has vLLM and outrider_vllm. */
@@ -27,38 +27,61 @@ export type ProcessListener = {
 
 export class VllmProcess {
   readonly #child: ChildProcess;
+  readonly #channel: Channel;
   readonly #exited: Promise<void>;
   readonly #listener: ProcessListener;
   #isEnding = false;
 
-  constructor({ python, configuration, env }: ProcessOptions, listener: ProcessListener) {
+  private constructor(
+    { python, configuration, env }: ProcessOptions,
+    channel: Channel,
+    listener: ProcessListener,
+  ) {
     this.#listener = listener;
+    this.#channel = channel;
     const args = ["-m", "outrider_vllm.serve", JSON.stringify(configuration)];
-    // A group of its own: vLLM's workers are in it, and end with it.
-    this.#child = spawn(python, args, { env, stdio: ["pipe", "pipe", "inherit"], detached: true });
+    // A group of its own: vLLM's workers are in it, and end with it. What it prints goes to the log.
+    this.#child = spawn(python, args, {
+      env: { ...env, ...channel.address },
+      stdio: ["ignore", STANDARD_ERROR, STANDARD_ERROR],
+      detached: true,
+    });
     this.#exited = new Promise((resolve) => this.#child.once("close", () => resolve()));
     this.#child.once("error", (error) => this.#lose(`${python}: ${error.message}`));
-    this.#child.once("exit", (code, signal) => this.#lose(`the vLLM process ended (${signal ?? code})`));
-    this.#child.stdin!.on("error", () => {});
-    createInterface({ input: this.#child.stdout! }).on("line", (line) => this.#receive(line));
+    this.#child.once("exit", async (code, signal) => {
+      await Promise.race([channel.ended, sleep(LAST_WORDS_MS)]);
+      this.#lose(`the vLLM process ended (${signal ?? code})`);
+    });
+    // Without its channel it is of no use; where it ends by itself, its exit says why.
+    void channel.ended.then(() =>
+      setTimeout(() => this.#lose("the vLLM process closed its channel"), CLOSE_TIMEOUT_MS).unref(),
+    );
     process.once("exit", this.#kill);
   }
 
+  /** Rejects where no channel can be made; whether the process starts, `listener` hears. */
+  static async start(options: ProcessOptions, listener: ProcessListener): Promise<VllmProcess> {
+    let hear = (_line: string): void => {};
+    const channel = await Channel.open((line) => hear(line));
+    const started = new VllmProcess(options, channel, listener);
+    hear = (line) => started.#receive(line);
+    return started;
+  }
+
   send(message: ToProcess): void {
-    const { stdin } = this.#child;
-    if (!stdin!.writable) return;
-    if (message.type === "hint" && stdin!.writableLength > MAX_WAITING_BYTES) return;
-    stdin!.write(`${JSON.stringify(message)}\n`);
+    this.#channel.send(JSON.stringify(message), message.type === "hint");
   }
 
   /** Asks it to end, and ends it with its group where it does not. */
   async close(): Promise<void> {
     this.#isEnding = true;
     this.send({ type: "close" });
-    this.#child.stdin!.end();
+    this.#channel.close();
     const timer = setTimeout(this.#kill, CLOSE_TIMEOUT_MS);
     if (this.#child.pid !== undefined) await this.#exited;
     clearTimeout(timer);
+    for (let waited = 0; this.#hasGroup() && waited < CHILDREN_TIMEOUT_MS; waited += CHILDREN_POLL_MS)
+      await sleep(CHILDREN_POLL_MS);
     process.off("exit", this.#kill);
     this.#kill();
   }
@@ -75,8 +98,18 @@ export class VllmProcess {
   #lose(reason: string): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
+    this.#channel.close();
     this.#kill();
     this.#listener.lost(reason);
+  }
+
+  /** Whether anyone of its group is left. */
+  #hasGroup(): boolean {
+    try {
+      return this.#child.pid !== undefined && process.kill(-this.#child.pid, 0);
+    } catch {
+      return false;
+    }
   }
 
   /** The whole group; safe when it is gone. */

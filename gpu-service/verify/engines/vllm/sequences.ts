@@ -5,13 +5,13 @@
  * for a slot, what a text's end is, and what hints were worth to the edge. Hints go on at once: the process binds them
  * when it plans a step.
  */
-import { MAX_HINT_IDS, type VerifierFrame } from "../../../protocol/frames.ts";
+import type { VerifierFrame } from "../../../protocol/frames.ts";
 import { Acceptance } from "../../scheduler/acceptance.ts";
 import { knownIds, refuseStart } from "../../scheduler/admission.ts";
 import { Queue } from "../../scheduler/queue.ts";
 import { Sequence } from "../../scheduler/sequence.ts";
 import type { Engine, EngineInfo, EngineInput, EngineListener, StartFrame, StepReport } from "../engine.ts";
-import { promptEntries, settle } from "./frames.ts";
+import { openedFrame, settle, startMessage, Tally } from "./frames.ts";
 import type { FromProcess, Part } from "./messages.ts";
 import type { VllmProcess } from "./process.ts";
 
@@ -115,7 +115,7 @@ export class Sequences implements Engine {
   }
 
   #start(sequence: Sequence): void {
-    const { start, text, stream } = sequence;
+    const { start, stream } = sequence;
     sequence.admittedAt = performance.now();
     this.#active.set(stream, sequence);
     const isScored = start.prompt_logprobs !== undefined;
@@ -124,57 +124,29 @@ export class Sequences implements Engine {
       this.#open(sequence);
       return;
     }
-    this.#process.send({
-      type: "start",
-      stream,
-      ids: text,
-      // vLLM draws at least one id; where none is wanted it is not taken.
-      max_tokens: Math.max(1, sequence.cap - sequence.outputTokens),
-      stop_ids: start.stop_ids,
-      logprobs: start.logprobs,
-      prompt_logprobs: start.prompt_logprobs,
-      drafts: start.drafts,
-      tenant: start.tenant,
-      sampling: { ...start.sampling, confirmed: sequence.outputTokens },
-    });
+    this.#process.send(startMessage(sequence));
   }
 
   #open(sequence: Sequence, part?: Part): void {
-    const { stream, start, cachedTokens } = sequence;
-    const { length } = start.prompt;
-    const top = start.prompt_logprobs;
-    this.#outbox.push({
-      type: "opened",
-      stream,
-      limits: { hint_ids: MAX_HINT_IDS, context: this.info.context },
-      prompt_tokens: length,
-      cached_tokens: cachedTokens,
-      numerics: this.info.numerics,
-      ...(top === undefined || !part ? {} : { prompt_logprobs: promptEntries(part, length, top) }),
-    });
+    this.#outbox.push(openedFrame(sequence, this.info, part));
     if (sequence.finish) this.#finish(sequence, sequence.finish);
   }
 
   #settle({ ms, rows, parts }: Extract<FromProcess, { type: "turn" }>): StepReport {
-    const drafted: Record<string, number> = {};
-    const accepted: Record<string, number> = {};
-    let tokens = 0;
+    const tally = new Tally();
     for (const part of parts) {
       const sequence = this.#active.get(part.stream);
       if (!sequence) continue;
       if (part.prompt_logprobs) this.#open(sequence, part);
       if (!this.#active.has(part.stream)) continue;
       sequence.firstTokenAt ||= performance.now();
-      for (const source of part.drafted) drafted[source] = (drafted[source] ?? 0) + 1;
-      for (const frame of settle(sequence, part)) {
-        tokens += frame.ids.length;
-        if (frame.source) accepted[frame.source] = (accepted[frame.source] ?? 0) + frame.accepted;
-        this.#outbox.push(frame);
-      }
+      const frames = settle(sequence, part);
+      tally.add(part, frames);
+      this.#outbox.push(...frames);
       if (sequence.finish) this.#finish(sequence, sequence.finish);
       else if (part.finished) this.#refuse(part.stream, "vLLM ended the text before its end");
     }
-    return { ms, samplingMs: 0, slots: parts.length, rows, tokens, drafted, accepted };
+    return { ms, samplingMs: 0, slots: parts.length, rows, ...tally.sums };
   }
 
   #find(stream: number): Sequence | undefined {

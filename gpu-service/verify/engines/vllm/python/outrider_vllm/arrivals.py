@@ -1,122 +1,116 @@
-"""The hint-wait: whether the next step is better held back until hints are there that are on their way.
+"""How long hints take to arrive, learnt for one request: what it would mean to wait for them.
 
-A step that starts at once brings a request without hints one token, and of the hints that arrive meanwhile those after
-the first. A step that waits brings the first as well, for the time that it waits: the chance of one token more. A wait
-holds up every request, so it has to be worth it for all together; the requests' ledgers pay for it. How long hints take
-is learnt per request from their arrivals. All times are milliseconds of one clock that never goes back.
+As `gpu-service/verify/scheduler/arrivals.ts`. Times run from the moment a token went out to the moment a hint came in,
+both by this process's clock, milliseconds: they hold the round trip, the drafting and whatever else lies between.
+Whether the engine waits or not, every answer tells how long it took.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-LEARNING = 0.25
-# A wait has to promise so many tokens: times vary, and an idle moment is certain.
-LEAST_WORTH = 0.02
+from outrider_vllm.answers import GAIN, LATE_GAIN, Answer, Awaited
 
-
-class Mean:
-    """A fading mean, and the fading mean of how far off it was."""
-
-    def __init__(self) -> None:
-        self.value: float | None = None
-        self.spread = 0.0
-
-    def add(self, x: float) -> None:
-        if self.value is None:
-            self.value, self.spread = x, x / 2
-            return
-        self.spread += LEARNING * (abs(x - self.value) - self.spread)
-        self.value += LEARNING * (x - self.value)
-
-    @property
-    def late(self) -> float:
-        """By then it has nearly always come."""
-        return (self.value or 0.0) + 2 * self.spread
+# Ends of the text whose time is remembered: an answer to an older one says nothing of a wait that could pay.
+REMEMBERED_ENDS = 64
 
 
 @dataclass(frozen=True)
-class Awaited:
-    """`chance`: that it comes; in `wait` milliseconds if so, and given up after `give_up`."""
+class Dry:
+    """Since `at`, when the text ended before position `end`, nothing leads on from it; `anew`: all has to be drafted
+    anew."""
 
-    chance: float
-    wait: float
-    give_up: float
+    at: float
+    end: int
+    anew: bool
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A hint of `path` that speaks of positions from `start` on came in. With it `have` ids lead on from the text's
+    end, `gained` of them by it. `refused_at`: where the text had left what it says before it came; None if it had not.
+    """
+
+    path: int
+    start: int
+    have: int
+    gained: int
+    is_waited: bool
+    refused_at: int | None = None
 
 
 class Arrivals:
-    """One request: when fresh hints come after a step that left it with none, and how fast further ids follow."""
+    """`prior`: what is known of all requests together; observations are passed on to it."""
 
-    def __init__(self) -> None:
-        self._first = Mean()
-        self._gap = Mean()
-        self._chance = 0.5
-        self._bare_since: float | None = None
-        self._last: float | None = None
-        self._has_given_up = False
+    def __init__(self, prior: Arrivals | None = None) -> None:
+        # Answers to a refusal, answers where hints were used up, and each further hint on the same path.
+        self._anew = Answer(prior and prior._anew)
+        self._onward = Answer(prior and prior._onward)
+        self._further = Answer(prior and prior._further)
+        # The text's ends after its latest steps, oldest first, and when it became that long.
+        self._ended_at: dict[int, float] = {}
+        self._dry: Dry | None = None
+        self._path = -1
+        self._newest_at = 0.0
 
-    def stepped(self, now: float, have: int) -> None:
-        """A step's tokens went out; `have` hinted ids lead on from them."""
-        if have > 0:
-            self._bare_since = None
-        elif self._bare_since is None:
-            self._bare_since = now
-        self._last = None if have == 0 else self._last
-        self._has_given_up = False
+    def committed(self, end: int, at: float, have: bool, anew: bool) -> None:
+        """The text ends before position `end` since `at`; `have`: whether a hint leads on."""
+        self._ended_at[end] = at
+        if len(self._ended_at) > REMEMBERED_ENDS:
+            del self._ended_at[next(iter(self._ended_at))]
+        if have:
+            self._dry = None
+        elif self._dry is None or (anew and not self._dry.anew):
+            self._dry = Dry(at, end, anew)
 
-    def hinted(self, now: float, had: int, have: int) -> None:
-        """A hint came in: of the ids that lead on from the text there were `had`, now there are `have`."""
-        if have <= had:
-            return
-        if had == 0 and self._bare_since is not None:
-            self._first.add(now - self._bare_since)
-            self._chance += LEARNING * (1 - self._chance)
-            self._bare_since = None
-        elif self._last is not None:
-            self._gap.add((now - self._last) / (have - had))
-        self._last = now
+    def hinted(self, frame: Frame, at: float) -> None:
+        dry, is_new_path = self._dry, frame.path > self._path
+        self._path = frame.path
+        # What came while a step ran was there when it ended: nobody had to wait for it.
+        if dry and at >= dry.at:
+            since = self._ended_at.get(frame.start) if is_new_path and dry.anew else None
+            if since is not None:
+                self._anew.came(at - since, max(1, frame.have), frame.is_waited)
+            elif not is_new_path and not dry.anew and frame.have > 0:
+                self._onward.came(at - dry.at, frame.have, frame.is_waited)
+        elif not dry and not is_new_path and frame.gained > 0:
+            gap = at - self._newest_at
+            self._further.came(gap, frame.gained, frame.is_waited, LATE_GAIN if gap > self._further.ms else GAIN)
+        if frame.gained > 0:
+            self._newest_at = at
+        if frame.have > 0:
+            self._dry = None
+        elif frame.refused_at is not None:
+            self._dry = self._refused(frame.refused_at) or (dry and replace(dry, anew=True))
 
-    def missed(self) -> None:
-        """It was waited for in vain."""
-        self._has_given_up = True
-        if self._last is None:
-            self._chance += LEARNING * (0 - self._chance)
+    def missed(self, have: int) -> None:
+        """A wait for more than `have` ids ended without them."""
+        (self._further if have > 0 else self._first()).missed()
 
-    def awaited(self, now: float, have: int) -> Awaited | None:
-        """The next id, where one is on its way as far as is known."""
-        expected, since = (self._gap, self._last) if have else (self._first, self._bare_since)
-        if self._has_given_up or since is None or expected.value is None:
+    def awaited(self, have: int, end: int, now: float) -> Awaited | None:
+        """What is to be expected where the text ends before `end` and `have` ids lead on; None if nothing."""
+        answer, since = self._further, self._newest_at
+        if have == 0:
+            if not self._dry:
+                return None
+            answer, since = self._first(), self._dry.at
+        give_up_ms = answer.give_up_ms - (now - since)
+        if not answer.is_known or give_up_ms <= 0:
             return None
-        left = since + expected.late - now
-        if left <= 0:
-            return None
-        return Awaited(1.0 if have else self._chance, max(since + expected.value - now, 0.1), left)
+        per_hint = self._further if self._further.is_known else answer
+        return Awaited(
+            first_ms=max(0.0, answer.ms - (now - since)),
+            there=have + answer.ids,
+            step_ids=per_hint.ids,
+            step_ms=per_hint.ms,
+            give_up_ms=give_up_ms,
+            chance=answer.chance,
+            overtaken=end - self._dry.end if have == 0 and self._dry else 0,
+        )
 
+    def _first(self) -> Answer:
+        return self._anew if self._dry and self._dry.anew else self._onward
 
-@dataclass(frozen=True)
-class Prospect:
-    """One request before a step, in tokens: what it brings at once, and what the awaited id would add if it is right.
-
-    `credit_ms`: what it may still waste.
-    """
-
-    tokens: float
-    awaited: Awaited | None = None
-    gain: float = 0.0
-    credit_ms: float = 0.0
-
-
-def worthwhile_wait(prospects: list[Prospect], plain_ms: float) -> float:
-    """Milliseconds to hold the next step back, unless what is waited for comes sooner; 0: it starts at once."""
-    pace = sum(p.tokens for p in prospects) / plain_ms
-    waits = sorted(
-        ((p.awaited, p) for p in prospects if p.awaited and p.credit_ms > p.awaited.wait), key=lambda pair: pair[0].wait
-    )
-    gain, best, until = 0.0, LEAST_WORTH, 0.0
-    for awaited, prospect in waits:
-        gain += awaited.chance * prospect.gain
-        expected = awaited.chance * awaited.wait + (1 - awaited.chance) * awaited.give_up
-        if gain - pace * expected > best:
-            best = gain - pace * expected
-            until = min(awaited.give_up, prospect.credit_ms)
-    return until
+    def _refused(self, position: int) -> Dry | None:
+        """The edge learns with the step that said otherwise at `position` that it has to draft anew."""
+        return next((Dry(at, end, True) for end, at in self._ended_at.items() if end > position), None)

@@ -59,8 +59,8 @@ class HintStore:
 
     def __init__(self) -> None:
         self.path = -1
-        self._is_refused = False
-        self._refused_at = 0
+        self.is_refused = False
+        self.refused_at = 0
         self._line: dict[int, tuple[int, str]] = {}
         # Whole. One that the text has followed to its end may still grow.
         self._branches: list[Stretch] = []
@@ -74,7 +74,7 @@ class HintStore:
         for branch in hint.branches:
             if whole := self._whole(branch, hint):
                 self._add_branch(whole, text)
-        if not self._is_refused:
+        if not self.is_refused:
             self._add_to_line(Stretch(hint.at, hint.ids, hint.source, hint.path), text)
 
     def advance(self, position: int, token: int) -> None:
@@ -100,7 +100,7 @@ class HintStore:
     def _begin(self, path: int, end: int) -> None:
         """A branch that the text has begun to follow may be what the new path leads on from."""
         self.path = path
-        self._is_refused = False
+        self.is_refused = False
         self._line.clear()
         self._branches = [b for b in self._branches if b.at < end < b.end]
 
@@ -123,8 +123,8 @@ class HintStore:
 
     def _refuse(self, position: int) -> None:
         """The text left the line at `position`: branches that begin after it hang in the air."""
-        self._refused_at = min(self._refused_at, position) if self._is_refused else position
-        self._is_refused = True
+        self.refused_at = min(self.refused_at, position) if self.is_refused else position
+        self.is_refused = True
         self._line.clear()
         self._branches = [b for b in self._branches if b.at <= position]
 
@@ -139,7 +139,7 @@ class HintStore:
 
     def _add_branch(self, branch: Stretch, text: Sequence[int]) -> None:
         """Adds a branch, or what it has more than one that is there already."""
-        if (self._is_refused and branch.at > self._refused_at) or branch.at >= len(text) + MAX_WAITING_IDS:
+        if (self.is_refused and branch.at > self.refused_at) or branch.at >= len(text) + MAX_WAITING_IDS:
             return
         if not branch.agrees(text):
             return

@@ -1,7 +1,7 @@
-"""`python -m outrider_vllm.serve CONFIGURATION`: JSON lines in, JSON lines out, logs on standard error.
+"""`python -m outrider_vllm.serve CONFIGURATION`: the process around vLLM, which speaks over its channel (`channel.py`).
 
-CONFIGURATION is a JSON object, see `Configuration`. The service on Node starts it (`../process.ts`); it ends when its
-input does.
+CONFIGURATION is a JSON object, see `Configuration`. The service on Node starts it (`../process.ts`); it ends when the
+channel does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
-from typing import Any
+
+from outrider_vllm.channel import Channel
 
 # The scheduler is fed between two steps, so it lives here and not in a process of vLLM's own.
 os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
@@ -41,34 +42,33 @@ class Configuration:
 
 def main() -> None:
     configuration = Configuration(**json.loads(sys.argv[1]))
-    # Whatever prints in here prints to the log: standard output is the channel.
-    channel = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)
+    channel = Channel.of_environment()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def say(message: dict[str, Any]) -> None:
-        channel.write(json.dumps(message, separators=(",", ":")) + "\n")
-
     try:
-        serve(configuration, say)
+        serve(configuration, channel)
     except Exception as error:
-        say({"type": "failed", "reason": f"{type(error).__name__}: {error}"[:900]})
+        channel.say({"type": "failed", "reason": f"{type(error).__name__}: {error}"[:900]})
         raise
 
 
-def serve(configuration: Configuration, say: Any) -> None:
+def serve(configuration: Configuration, channel: Channel) -> None:
+    from outrider_vllm.calibration import measure_costs
+    from outrider_vllm.costs import StepCosts
     from outrider_vllm.engine import make_engine
     from outrider_vllm.inbox import Inbox
     from outrider_vllm.private import scheduler_of
     from outrider_vllm.self_test import self_test
     from outrider_vllm.service import Service
-    from outrider_vllm.worth import StepCosts
+    from outrider_vllm.track import Experience
 
     engine = make_engine(configuration)
-    scheduler_of(engine).costs = StepCosts(configuration.row_price)
-    say({"type": "ready", **self_test(engine)})
+    scheduler, price = scheduler_of(engine), configuration.row_price
+    found = self_test(engine)
+    scheduler.costs = measure_costs(engine, configuration.hint_rows) if price is None else StepCosts.of_price(price)
+    scheduler.experience = Experience()
+    channel.say({"type": "ready", **found})
     try:
-        Service(engine, say).run(Inbox(sys.stdin))
+        Service(engine, channel.say).run(Inbox(channel.lines))
     finally:
         engine.engine_core.shutdown()
 

@@ -5,7 +5,6 @@ Messages are those of `../messages.ts`, which parses what is said here.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,16 +12,12 @@ from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
 from outrider_vllm.hints import Hint, HintedBranch
-from outrider_vllm.inbox import Inbox
+from outrider_vllm.inbox import Arrived, Inbox, now_ms
 from outrider_vllm.private import LLMEngine, scheduler_of
 from outrider_vllm.scheduler import HintScheduler, Report
 from outrider_vllm.settings import KEY
 
 Say = Callable[[dict[str, Any]], None]
-
-
-def now_ms() -> float:
-    return time.perf_counter() * 1000
 
 
 class Service:
@@ -35,33 +30,20 @@ class Service:
 
     def run(self, inbox: Inbox) -> None:
         """Until a close. Raises what the engine does."""
-        while self._take(inbox.take(0.0 if self._running else None)):
-            if not self._running:
-                continue
-            messages = self._await_hints(inbox)
-            if messages and not self._take(messages):
-                return
-            if not messages:
+        wait: float | None = None
+        while self._take(inbox.take(wait)):
+            wait = self._scheduler.wait_ms(now_ms()) / 1000 if self._running else None
+            if wait == 0:
                 self._step()
 
-    def _await_hints(self, inbox: Inbox) -> list[dict[str, Any]]:
-        """What arrived while the step was held back; nothing where it is to run now."""
-        began = now_ms()
-        wait = self._scheduler.wait_ms(began)
-        if wait <= 0:
-            return []
-        messages = inbox.take(wait / 1000)
-        self._scheduler.waited(now_ms() - began, not messages, began)
-        return messages
-
-    def _take(self, messages: list[dict[str, Any]]) -> bool:
+    def _take(self, messages: list[Arrived]) -> bool:
         """False: it is time to close."""
-        for message in messages:
+        for at, message in messages:
             match message["type"]:
                 case "start":
                     self._start(message)
                 case "hint":
-                    self._scheduler.hint(message["stream"], read_hint(message), now_ms())
+                    self._scheduler.hint(message["stream"], read_hint(message), at)
                 case "cancel":
                     self._cancel(message["stream"])
                 case "close":
@@ -105,8 +87,7 @@ class Service:
         began = now_ms()
         outputs = self._engine.step()
         ms = now_ms() - began
-        if scheduler.is_decoding:
-            scheduler.costs.observe(scheduler.hint_rows, ms)
+        scheduler.stepped(ms)
         reports = scheduler.take_reports()
         parts = []
         for output in outputs:
@@ -115,7 +96,7 @@ class Service:
             if output.finished:
                 self._forget(stream)
         if parts:
-            self._say({"type": "turn", "ms": round(ms, 3), "rows": scheduler.rows, "parts": parts})
+            self._say({"type": "turn", "ms": round(ms, 3), "rows": scheduler.step.rows, "parts": parts})
         scheduler.settled(now_ms())
 
 

@@ -38,6 +38,12 @@ class Sampling:
         return self.temperature == 0 and not self.has_penalties and not self.logit_bias
 
 
+def stream_of(request: Any) -> int | None:
+    """The stream of vLLM's request; None where it is none of ours."""
+    fields = (request.sampling_params.extra_args or {}).get(KEY) if request.sampling_params else None
+    return fields.get("stream") if fields else None
+
+
 def read_sampling(fields: dict[str, Any]) -> Sampling:
     """Raises ValueError for what is no number, KeyError for a setting that is missing."""
     return Sampling(

@@ -1,7 +1,6 @@
 /** Routes of the public API and of the admin API, and what is the same for all of them. */
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { passOn } from "../releases/second-worker.ts";
 import { adminRoutes } from "./admin.ts";
 import { authenticated } from "./authentication.ts";
 import { createChatCompletion, createCompletion } from "./completions.ts";
@@ -11,6 +10,7 @@ import { ApiError, notFound } from "./errors.ts";
 import { getModel, listModels } from "./models.ts";
 import { openApiDocument } from "./openapi.ts";
 import { operationRoutes } from "./operations.ts";
+import { passOn } from "./pass-on.ts";
 import { ROUTES } from "./routes.ts";
 
 const MAX_BODY_BYTES = 4 << 20;

@@ -131,7 +131,6 @@ export type CancelFrame = z.infer<typeof cancelFrame>;
 
 /** The edge's answer to `opened`, at once: its delay is the round trip that the sequence really has. */
 export const seenFrame = z.object({ type: z.literal("seen"), stream });
-export type SeenFrame = z.infer<typeof seenFrame>;
 
 export const openedFrame = z.object({
   type: z.literal("opened"),

@@ -28,7 +28,6 @@ export const PUBLISH = ["no", "canary", "channel"] as const;
 const publishSchema = z
   .union([z.enum(PUBLISH), z.boolean()])
   .transform((wish) => (typeof wish === "string" ? wish : wish ? "channel" : "no"));
-export type Publish = (typeof PUBLISH)[number];
 
 /** Dials that replace the recipe's, by stage: `distil`, or `generate:2` for the second of its name. */
 export const overridesSchema = z.strictObject({

@@ -9,7 +9,6 @@ import { releaseId } from "./manifest.ts";
 
 export const DRAFT_SOURCES = ["model", "lookup", "memory", "prediction"] as const;
 export const draftSource = z.enum(DRAFT_SOURCES);
-export type CountedSource = z.infer<typeof draftSource>;
 
 /** Which share of the requests a completion belongs to, by its request's id. */
 export const armSchema = z.enum(["current", "canary"]);

@@ -15,7 +15,7 @@ import { pacedAs7B } from "./paced/regime.ts";
 import { type Bench, median, type Row, round, type Summary } from "./result.ts";
 
 const LANES = 8;
-const FULL = { cell: { rounds: 12, tokens: 128, plainTokens: 128 }, prompts: 12, maxTokens: 128 };
+const FULL = { cell: { rounds: 24, tokens: 128, plainTokens: 64 }, prompts: 12, maxTokens: 128 };
 /** One text of each cell, of full length: the controller learns within it. */
 const QUICK = { cell: { rounds: 1, tokens: 128, plainTokens: 32 }, prompts: 2, maxTokens: 32 };
 /** A cell keeps its promise from this share of it on. */

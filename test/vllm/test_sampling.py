@@ -5,11 +5,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numba import njit
 
-from outrider_vllm import sampling
-from outrider_vllm.noise import gumbel, mix32, noise_bits, position_key, rough_gumbel
+from outrider_vllm import noise, sampling
+from outrider_vllm.cpu_noise import noise_bits, noise_bound
+from outrider_vllm.noise import TOKEN_FACTOR, gumbel, mix32, position_key, rough_gumbel
 from outrider_vllm.sampling import Row, choose, draw_on_cpu, draw_on_device
 from outrider_vllm.settings import Sampling, read_sampling
 
@@ -23,7 +26,7 @@ def as_int32(word: int) -> int:
 def test_noise_is_the_golden_noise_to_the_last_bit() -> None:
     for case in CASES["noise"]:
         keys = [position_key(int(case["seed"]), case["position"])]
-        bits = noise_bits(keys, torch.tensor([case["token"]], dtype=torch.int32))
+        bits = noise.noise_bits(keys, torch.tensor([case["token"]], dtype=torch.int32))
         assert int(bits) & 0xFFFFFFFF == case["bits"]
         assert float(gumbel(bits)) == case["gumbel"]
     for case in CASES["edges"]:
@@ -31,12 +34,31 @@ def test_noise_is_the_golden_noise_to_the_last_bit() -> None:
 
 
 def test_rough_noise_is_never_far_below_the_exact() -> None:
-    bits = noise_bits([position_key(3, 4)], torch.arange(200_000, dtype=torch.int32))
+    bits = noise.noise_bits([position_key(3, 4)], torch.arange(200_000, dtype=torch.int32))
     edges = [0, 1, 255, 256, 257, 2**20, 2**31 - 1, 2**31, 2**32 - 256, 2**32 - 2, 2**32 - 1]
     bits = torch.cat([bits[0], torch.tensor([as_int32(word) for word in edges], dtype=torch.int32)])
     short = gumbel(bits) - rough_gumbel(bits).double()
     assert float(short.max()) < 0.05
     assert float(short[gumbel(bits) > 0].abs().max()) < 1e-5
+
+
+def test_compiled_noise_is_the_same_and_its_bound_is_never_below_it() -> None:
+    @njit
+    def words(token: int, first: int, second: int, words: Any, bounds: Any) -> None:
+        for i in range(len(words)):
+            words[i] = noise_bits((token + i) * TOKEN_FACTOR, first, second)
+            bounds[i] = noise_bound(words[i])
+
+    count = 200_000
+    found, bounds = np.empty(count, np.uint32), np.empty(count, np.float32)
+    first, second = position_key(3, 4)
+    words(7, np.uint32(first), np.uint32(second), found, bounds)
+    bits = noise.noise_bits([(first, second)], torch.arange(7, 7 + count, dtype=torch.int32))[0]
+    assert (torch.from_numpy(found.view(np.int32)) == bits).all()
+    over = torch.from_numpy(bounds).double() - gumbel(bits)
+    assert float(over.min()) > -1e-5
+    # Where it decides anything it is near.
+    assert float(over[gumbel(bits) > 5].max()) < 0.1
 
 
 def test_draws_of_all_cases_at_once_compiled_and_on_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,6 +104,8 @@ def reference(logits: list[float], sampling: Sampling, position: int) -> int:
         {"top_k": 2000},
         {"top_p": 0.9},
         {"top_p": 0.999, "temperature": 2.0},
+        {"top_p": 0.3, "temperature": 0.2},
+        {"top_p": 0.9, "min_p": 0.05},
         {"min_p": 0.05},
         {"top_k": 1500, "top_p": 0.95, "min_p": 0.001, "temperature": 1.5},
     ],

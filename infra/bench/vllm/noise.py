@@ -1,15 +1,19 @@
 """What seeded sampling adds to a step of a full batch: milliseconds, and the share of the step.
 
-    python noise.py TARGET [BATCH]        TARGET: a folder with a model's config.json; weights are random
+    python noise.py TARGET [--batch 32] [--random]        TARGET: a Hugging Face folder
+
+Texts go on from the questions of test/cases/chat-prompts.json. `--random`: random weights, whose logits are so flat
+that the likeliest tokens are half of the vocabulary: the worst case.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
-import sys
 import time
+from pathlib import Path
 from typing import Any
 
 # Steps are timed here, so the engine's core runs in this process.
@@ -17,26 +21,36 @@ os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
 os.environ["VLLM_USE_V2_MODEL_RUNNER"] = "0"
 
 STEPS = 24
-CONTEXT = 128
+CONTEXT = 256
+PROMPTS = Path(__file__).parents[3] / "test/cases/chat-prompts.json"
+CASES: dict[str, dict[str, float]] = {
+    "greedy": {"temperature": 0},
+    "temperature 1": {},
+    "top_p 0.9": {"top_p": 0.9},
+    "top_k 40": {"top_k": 40},
+    "min_p 0.05": {"min_p": 0.05},
+}
 
 
 def main() -> None:
-    target, batch = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 32
-    from outrider_vllm import register
+    parser = argparse.ArgumentParser()
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--random", action="store_true")
+    arguments = parser.parse_args()
+    from outrider_vllm import processor, register
 
     register()
-    from outrider_vllm import processor
-
-    spent = Stopwatch(processor.choose)
-    processor.choose = spent
-    engine = make_engine(target, batch)
-    shares = {}
-    for top_p in (1.0, 0.9):
-        steps, draws = run(engine, batch, top_p, spent)
-        shares[f"top_p {top_p}"] = {
-            "step_ms": round(steps, 2), "draw_ms": round(draws, 2), "share": round(draws / steps, 4)
-        }  # fmt: skip
-    print(json.dumps({"batch": batch, "device": engine.vllm_config.device_config.device_type, **shares}))
+    spent = Stopwatch(processor.SeededProcessor.apply)
+    processor.SeededProcessor.apply = lambda *given: spent(*given)
+    engine = make_engine(arguments.target, arguments.batch, arguments.random)
+    prompts = read_prompts(arguments.target, arguments.batch)
+    result = {}
+    for name, settings in CASES.items():
+        steps, draws = run(engine, name, prompts, settings, spent)
+        result[name] = {"step_ms": round(steps, 2), "draw_ms": round(draws, 2), "share": round(draws / steps, 4)}
+    device = engine.vllm_config.device_config.device_type
+    print(json.dumps({"batch": arguments.batch, "random": arguments.random, "device": device, **result}))
     engine.engine_core.shutdown()
 
 
@@ -46,22 +60,22 @@ class Stopwatch:
     def __init__(self, function: Any) -> None:
         self.function, self.ms = function, 0.0
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *given: Any) -> Any:
         began = time.perf_counter()
-        result = self.function(*args)
-        result.tolist()  # waits for the device
+        result = self.function(*given)
+        float(result[0, 0])  # waits for the device
         self.ms += (time.perf_counter() - began) * 1000
         return result
 
 
-def make_engine(target: str, batch: int) -> Any:
+def make_engine(target: Path, batch: int, is_random: bool) -> Any:
     from vllm import EngineArgs
     from vllm.v1.engine.llm_engine import LLMEngine
 
     return LLMEngine.from_engine_args(
         EngineArgs(
-            model=target,
-            load_format="dummy",
+            model=str(target),
+            load_format="dummy" if is_random else "auto",
             skip_tokenizer_init=True,
             max_model_len=CONTEXT,
             max_num_seqs=batch,
@@ -70,16 +84,26 @@ def make_engine(target: str, batch: int) -> Any:
     )
 
 
-def run(engine: Any, batch: int, top_p: float, spent: Stopwatch) -> tuple[float, float]:
+def read_prompts(target: Path, batch: int) -> list[list[int]]:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(target / "tokenizer.json"))
+    questions = json.loads(PROMPTS.read_text())
+    return [tokenizer.encode(questions[n % len(questions)]).ids[: CONTEXT - STEPS] for n in range(batch)]
+
+
+def run(
+    engine: Any, name: str, prompts: list[list[int]], settings: dict[str, float], spent: Stopwatch
+) -> tuple[float, float]:
     """Medians over decoding steps: the whole step, and the draws in it."""
     from vllm import SamplingParams
 
-    for n in range(batch):
-        fields = {"stream": n + 1, "temperature": 1, "seed": str(n), "top_p": top_p}
+    for n, prompt in enumerate(prompts):
+        fields = {"stream": n + 1, "temperature": 1, "seed": str(n), **settings}
         params = SamplingParams(
             temperature=0, max_tokens=STEPS, ignore_eos=True, detokenize=False, extra_args={"outrider": fields}
         )
-        engine.add_request(f"{top_p} {n}", {"prompt_token_ids": [n + 5, 7, 9, 11]}, params)
+        engine.add_request(f"{name} {n}", {"prompt_token_ids": prompt}, params)
     steps, draws = [], []
     while engine.has_unfinished_requests():
         spent.ms = 0.0

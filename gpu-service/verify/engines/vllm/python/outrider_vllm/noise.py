@@ -14,6 +14,7 @@ from torch import Tensor
 
 WORD = 0xFFFFFFFF
 TOKEN_FACTOR = 0x9E3779B1
+MIX_FACTORS = (0x7FEB352D, 0x846CA68B)
 # Coefficients of ln(1 + t) / t, lowest power first: as in noise.ts.
 LOG_COEFFICIENTS = (
     0.9999999999999963, -0.5000000000004946, 0.33333333333841775, -0.2499999998086471, 0.1999999988325307,
@@ -25,8 +26,8 @@ LOG_COEFFICIENTS = (
 
 def mix32(x: int) -> int:
     """Finaliser of a 32-bit integer hash (constants "lowbias32", C. Wellons 2018)."""
-    x = ((x ^ (x >> 16)) * 0x7FEB352D) & WORD
-    x = ((x ^ (x >> 15)) * 0x846CA68B) & WORD
+    x = ((x ^ (x >> 16)) * MIX_FACTORS[0]) & WORD
+    x = ((x ^ (x >> 15)) * MIX_FACTORS[1]) & WORD
     return x ^ (x >> 16)
 
 
@@ -35,11 +36,6 @@ def position_key(seed: int, position: int) -> tuple[int, int]:
     low, high = seed & WORD, (seed >> 32) & WORD
     first = mix32(mix32(low ^ 0x9E3779B9) ^ mix32((position * 0x85EBCA6B & WORD) ^ high))
     return first, mix32(first ^ mix32(high ^ 0xC2B2AE35) ^ position)
-
-
-def gumbel_of_bits(bits: float) -> float:
-    """-ln(-ln u) for u = (bits + ½) / 2³² by the platform's logarithm: for bounds, not for draws."""
-    return -math.log(-math.log((bits + 0.5) / 2**32))
 
 
 def noise_bits(keys: list[tuple[int, int]], tokens: Tensor) -> Tensor:
@@ -85,9 +81,9 @@ def natural_log(x: Tensor) -> Tensor:
 def _mix(x: Tensor) -> Tensor:
     """`mix32` in place; int32 products wrap."""
     x ^= (x >> 16) & 0xFFFF
-    x *= 0x7FEB352D
+    x *= MIX_FACTORS[0]
     x ^= (x >> 15) & 0x1FFFF
-    x *= _signed(0x846CA68B)
+    x *= _signed(MIX_FACTORS[1])
     x ^= (x >> 16) & 0xFFFF
     return x
 

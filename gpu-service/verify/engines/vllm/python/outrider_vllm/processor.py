@@ -104,13 +104,13 @@ def _draws_of(params: Any, prompt: list[int] | None, output: list[int]) -> Draws
 
 
 def _replace(logits: Tensor, rows: dict[int, Row]) -> Tensor:
-    """Logits of which those rows say nothing but the token drawn."""
+    """Logits of which those rows say the token drawn: it is by far the likeliest."""
     if not rows:
         return logits
-    indices = torch.tensor(list(rows), device=logits.device)
-    tokens = choose(logits[indices].float(), list(rows.values()))
-    logits[indices] = -torch.inf
-    logits[indices, tokens] = 0
+    indices = list(rows)
+    some = logits if indices == list(range(len(logits))) else logits[indices]
+    tokens = choose(some.float(), list(rows.values()))
+    logits[torch.tensor(indices, device=logits.device), tokens] = torch.finfo(logits.dtype).max
     return logits
 
 

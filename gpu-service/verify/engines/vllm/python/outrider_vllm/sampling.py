@@ -16,7 +16,7 @@ from torch import Tensor
 
 from outrider_vllm.noise import ROUGH_ERROR, gumbel, noise_bits, position_key, rough_gumbel
 from outrider_vllm.settings import Sampling
-from outrider_vllm.truncation import allowed_tokens
+from outrider_vllm.truncation import Truncation, keep_top_k
 
 # Of a row's tokens so many get exact noise; they are the ones that rough noise ranks first.
 FINALISTS = 16
@@ -33,15 +33,24 @@ class Row:
 
 
 def choose(logits: Tensor, rows: Sequence[Row]) -> Tensor:
-    """int64[rows]: the token of each row. `logits`: f32[rows, vocabulary], changed in place by penalties and bias."""
+    """int64[rows]: the token of each row. `logits`: f32[rows, vocabulary], which may be changed in place."""
     for index, row in enumerate(rows):
-        penalise(logits[index], row)
-    tokens = logits.argmax(dim=-1)
+        if row.sampling.has_penalties or row.sampling.logit_bias:
+            penalise(logits[index], row)
+    tokens = torch.empty(len(rows), dtype=torch.int64, device=logits.device)
+    greedy = [index for index, row in enumerate(rows) if row.sampling.temperature == 0]
     drawn = [index for index, row in enumerate(rows) if row.sampling.temperature > 0]
+    if greedy:
+        tokens[greedy] = _rows_of(logits, greedy).argmax(dim=-1)
     if drawn:
         draw = draw_on_cpu if logits.device.type == "cpu" else draw_on_device
-        tokens[drawn] = draw(logits[drawn], [rows[index] for index in drawn])
+        tokens[drawn] = draw(_rows_of(logits, drawn), [rows[index] for index in drawn])
     return tokens
+
+
+def _rows_of(logits: Tensor, rows: list[int]) -> Tensor:
+    """Those rows; no copy where they are all."""
+    return logits if len(rows) == len(logits) else logits[rows]
 
 
 def penalise(logits: Tensor, row: Row) -> None:
@@ -62,21 +71,32 @@ def penalise(logits: Tensor, row: Row) -> None:
 
 def draw_on_cpu(logits: Tensor, rows: Sequence[Row]) -> Tensor:
     """As `draw_on_device`, row by row in compiled code."""
-    from outrider_vllm.cpu_draw import draw_row
+    from outrider_vllm.cpu_draw import draw_rows
 
-    truncate(logits, rows)
-    tokens = []
-    for values, row in zip(logits.numpy(), rows, strict=True):
-        first, second = position_key(row.sampling.seed, row.position)
-        tokens.append(draw_row(values, row.sampling.temperature, np.uint64(first), np.uint64(second)))
-    return torch.tensor(tokens)
+    samplings = [row.sampling for row in rows]
+    settings = np.array([(one.temperature, one.top_k, one.top_p, one.min_p) for one in samplings], dtype=np.float64)
+    keys = np.array([position_key(row.sampling.seed, row.position) for row in rows], dtype=np.uint32)
+    tokens = np.empty(len(rows), dtype=np.int64)
+    draw_rows(logits.numpy(), settings, keys, tokens)
+    return torch.from_numpy(tokens)
 
 
 def draw_on_device(logits: Tensor, rows: Sequence[Row]) -> Tensor:
-    """int64[rows], of rows whose temperature is above 0, all at once. `logits`: f32[rows, vocabulary], truncated."""
-    temperatures = torch.tensor([row.sampling.temperature for row in rows], dtype=torch.float64, device=logits.device)
-    truncate(logits, rows)
+    """int64[rows], of rows whose temperature is above 0, all at once. `logits`: f32[rows, vocabulary]."""
+    keep_top_k(logits, rows)
     keys = [position_key(row.sampling.seed, row.position) for row in rows]
+    temperatures = torch.tensor([row.sampling.temperature for row in rows], dtype=torch.float64, device=logits.device)
+    tokens = best_of(logits, keys, temperatures)
+    truncation = Truncation(logits, [row.sampling for row in rows], temperatures)
+    while refused := truncation.refused(tokens):
+        # What is left are tokens that are ranked before a refused one.
+        left = logits[refused].masked_fill_(~truncation.ranked_before(tokens)[refused], -torch.inf)
+        tokens[refused] = best_of(left, [keys[index] for index in refused], temperatures[refused])
+    return tokens
+
+
+def best_of(logits: Tensor, keys: list[tuple[int, int]], temperatures: Tensor) -> Tensor:
+    """int64[rows]: the best score among all tokens. -inf rules a token out."""
     vocabulary = logits.shape[-1]
     every = torch.arange(vocabulary, dtype=torch.int32, device=logits.device)
     rough = rough_gumbel(noise_bits(keys, every))
@@ -91,13 +111,6 @@ def draw_on_device(logits: Tensor, rows: Sequence[Row]) -> Tensor:
             logits[index : index + 1], whole, keys[index : index + 1], temperatures[index : index + 1]
         )
     return tokens
-
-
-def truncate(logits: Tensor, rows: Sequence[Row]) -> None:
-    """Rules out, in place, what top-k, top-p and min-p leave no chance."""
-    for index, row in enumerate(rows):
-        if row.sampling.is_truncated:
-            logits[index].masked_fill_(~allowed_tokens(logits[index], row.sampling), -torch.inf)
 
 
 def exact_best(

@@ -35,6 +35,7 @@ const USAGE = `npm run bench -- NAME [--quick] [--json] [--plot]
   --shape NAME     kernel: this shape only
   --against FOLDER kernel: another engine beside ours
   --release FOLDER acceptance: another release than the one that ships
+  --pair NAME      vllm: default, or tiny
   --draft FOLDER   acceptance: a draft whose weights are measured unrounded and rounded, too`;
 
 await runMain(main);
@@ -75,6 +76,7 @@ function readArguments() {
         suite: { type: "string" },
         release: { type: "string" },
         draft: { type: "string" },
+        pair: { type: "string" },
       },
     });
   } catch (error) {

@@ -28,6 +28,7 @@ export type Bench = (
     suite?: string;
     release?: string;
     draft?: string;
+    pair?: string;
   },
   say: (line: string) => void,
 ) => Promise<Pick<Result, "rows" | "summary">>;

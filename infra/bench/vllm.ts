@@ -1,122 +1,127 @@
 /**
- * `vllm`: the target in vLLM on this machine's CPU, f32: plain, with vLLM's own speculations, and with hints from the
- * edge, through the HTTP API. The tiny pair: its draft has the target's whole vocabulary, as vLLM's draft models must.
+ * `vllm`: a target in vLLM on this machine's CPU, f32: plain, with vLLM's own speculations, and with hints from the
+ * edge, through the HTTP API.
  *
- * All variants take each prompt in turn. A step is one of the engine, prefill included.
+ * All variants take each prompt in turn. A step is one of the engine, prefill included. A hint row costs a good part of
+ * a step here, so the engine tries few; `edge-cheap-rows` is told that they cost next to nothing, as on a GPU.
  */
-import { join } from "node:path";
+import { basename } from "node:path";
+import type { TargetText } from "../../edge/text/target-text.ts";
 import { ensureHuggingFaceFolder } from "../models/huggingface-folder.ts";
-import { ensureConvertPython } from "../models/python-env.ts";
-import { ensureTinyModel } from "../models/tiny-model.ts";
 import { ensureVllmPython } from "../models/vllm-env.ts";
-import { openDataFolder, ROOT } from "../start/paths.ts";
+import { openDataFolder } from "../start/paths.ts";
 import type { System } from "../start/system.ts";
+import { prepareTarget } from "../start/target.ts";
 import { complete, type Drafts } from "./client.ts";
-import { fetchHumanEvalPrompts, type Prompt } from "./prompts.ts";
-import { type Bench, median, type Row, round } from "./result.ts";
+import { leaveVerifierCore } from "./pinning.ts";
+import { encode, readTargetText } from "./prompt-ids.ts";
+import type { Prompt } from "./prompts.ts";
+import type { Bench, Row } from "./result.ts";
 import { startTemporarySystem } from "./temporary-system.ts";
 import { OwnVllm } from "./vllm/own.ts";
+import { pairOf, promptsOf } from "./vllm/pairs.ts";
+import { type Measured, type Result, rowOf, summarise } from "./vllm/rows.ts";
 
-/** Long enough that a text's first steps, for which there can be no hints yet, weigh little. */
-const TOKENS = 256;
 /** As many as vLLM's own speculations draft a step (own.py). */
 const HINT_ROWS = "6";
-const PROMPTS = { quick: 4, full: 16 };
-/** Of HumanEval's prompts those that the tiny target's context of 512 has room for, and the texts after them. */
-const MOST_LETTERS = 450;
-/** Of each variant before the first is measured: whatever runs is compiled by then. */
-const WARM_UPS = 2;
-const DRAFT = join(ROOT, "infra/models/tiny/draft/model.draft");
+const CHEAP_ROWS = { VLLM_ROW_PRICE_PERCENT: "1" };
 
-type Result = { ids: readonly number[]; steps: number; tokS: number };
-/** `plain`: the text without hints, for what foretells it. */
-type Variant = { mode: string; run(prompt: string, plain: Result & { text: string }): Promise<Result> };
+/** Of the text that each variant begins with: whatever runs is compiled by then. */
+const WARM_UP_TOKENS = 8;
 
-export const benchVllm: Bench = async ({ quick }, say) => {
+type Ask = { prompt: Prompt; tokens: number };
+/** `text`: the one without hints, for what foretells it. */
+type Variant = { mode: string; run(ask: Ask, text: string): Promise<Result> };
+
+export const benchVllm: Bench = async (options, say) => {
   const data = openDataFolder();
+  const pair = pairOf(options.pair);
   const python = await ensureVllmPython(data, say);
-  const folder = await ensureHuggingFaceFolder(data, await ensureTinyModel(data), python, say);
-  const convert = await ensureConvertPython(data, say);
-  const prompts = (await fetchHumanEvalPrompts(data.cache, convert.path))
-    .map(({ request }) => ("prompt" in request ? request.prompt : ""))
-    .filter(({ length }) => length > 0 && length < MOST_LETTERS)
-    .slice(0, PROMPTS[quick ? "quick" : "full"]);
+  const { folder } = await prepareTarget(pair.target, data, say);
+  const target = await ensureHuggingFaceFolder(data, folder, python, say);
+  const { text } = await readTargetText(folder);
+  const amount = pair[options.quick ? "quick" : "full"];
+  const prompts = await promptsOf(pair, data, amount.texts);
+  const pinned = leaveVerifierCore();
   const own: OwnVllm[] = [];
-  let system: System | undefined;
+  const systems: System[] = [];
+  const startSystem = (env: Record<string, string>) =>
+    startTemporarySystem({
+      ...{ target: pair.target, engine: "vllm", testHints: true, pinned },
+      verifierEnv: {
+        ...{ VLLM_DTYPE: "float32", VLLM_EAGER: "1", CONTEXT: String(pair.context) },
+        ...{ VLLM_HINT_ROWS: HINT_ROWS, ...env },
+      },
+    });
   try {
-    for (const how of ["ngram", DRAFT]) {
-      say(`starting vLLM with ${how === DRAFT ? "our draft beside it" : how}`);
-      own.push(await OwnVllm.start(python, folder, how, TOKENS));
+    for (const how of ["ngram", pair.draft]) {
+      say(`starting vLLM with ${basename(how)}`);
+      const stop_ids = text.manifest.eos_ids;
+      own.push(await OwnVllm.start({ python, target, context: pair.context, stop_ids }, how));
     }
-    say("starting the whole system");
-    const verifierEnv = {
-      ...{ VLLM_DTYPE: "float32", VLLM_EAGER: "1", CONTEXT: "512" },
-      VLLM_HINT_ROWS: HINT_ROWS,
-    };
-    system = await startTemporarySystem({ target: "tiny", engine: "vllm", testHints: true, verifierEnv });
-    return await measure(system, own, prompts, say);
+    for (const price of [{}, CHEAP_ROWS]) {
+      say("starting a whole system");
+      systems.push(await startSystem(price));
+    }
+    return await measure(variantsOf(systems, own, text), prompts, amount.tokens, say);
   } finally {
-    await Promise.all(own.map((process) => process.stop()));
-    await system?.stop();
+    await Promise.all([...own, ...systems].map((process) => process.stop()));
   }
 };
 
+function variantsOf([system, cheap]: System[], [ngram, draft]: OwnVllm[], text: TargetText) {
+  const hinted = (from: System, { prompt, tokens }: Ask, drafts: Drafts, prediction?: string) =>
+    complete(from, foretold(prompt, prediction), {
+      ...{ maxTokens: tokens, temperature: 0, seed: 0, drafts },
+      // What the edge remembers of earlier texts stays out.
+      noStore: true,
+    });
+  const alone = async (own: OwnVllm, { prompt, tokens }: Ask): Promise<Result> => {
+    const { ids, steps, ms } = await own.complete(encode(prompt, text), tokens);
+    return { ids, steps, tokS: ((ids.length - 1) / ms) * 1000 };
+  };
+  const variants: Variant[] = [
+    { mode: "wrong-hints", run: (ask) => hinted(system!, ask, "wrong") },
+    { mode: "vllm-ngram", run: (ask) => alone(ngram!, ask) },
+    { mode: "vllm-draft", run: (ask) => alone(draft!, ask) },
+    { mode: "edge", run: (ask) => hinted(system!, ask, "honest") },
+    { mode: "edge-cheap-rows", run: (ask) => hinted(cheap!, ask, "honest") },
+    { mode: "right-hints", run: (ask, plain) => hinted(system!, ask, "honest", plain) },
+    { mode: "half-right-hints", run: (ask, plain) => hinted(system!, ask, "honest", halved(plain)) },
+  ];
+  return { plainly: (ask: Ask) => hinted(system!, ask, "off"), variants };
+}
+
 async function measure(
-  system: System,
-  [ngram, draft]: OwnVllm[],
-  prompts: readonly string[],
+  { plainly, variants }: ReturnType<typeof variantsOf>,
+  prompts: readonly Prompt[],
+  tokens: number,
   say: (line: string) => void,
 ): Promise<{ rows: Row[]; summary: Row }> {
-  const plainly = (text: string) => overHttp(system, text, "off");
-  const variants: Variant[] = [
-    { mode: "plain", run: plainly },
-    { mode: "vllm-ngram", run: (text) => ownResult(ngram!, text) },
-    { mode: "vllm-draft", run: (text) => ownResult(draft!, text) },
-    { mode: "edge", run: (text) => overHttp(system, text, "honest") },
-    { mode: "right-hints", run: (text, plain) => overHttp(system, text, "honest", plain.text) },
-    { mode: "half-right-hints", run: (text, plain) => overHttp(system, text, "honest", halved(plain.text)) },
-    { mode: "wrong-hints", run: (text) => overHttp(system, text, "wrong") },
-  ];
-  const results = variants.map((): { result: Result; plain: Result }[] => []);
-  for (const prompt of prompts.slice(0, WARM_UPS)) {
-    const plain = await plainly(prompt);
-    for (const { run } of variants) await run(prompt, plain);
-  }
+  const results = variants.map((): Measured[] => []);
+  const take = async (ask: Ask): Promise<Measured[]> => {
+    const plain = await plainly(ask);
+    const all: Measured[] = [];
+    for (const { run } of variants) all.push({ plain, result: await run(ask, plain.text) });
+    return all;
+  };
+  await take({ prompt: prompts[0]!, tokens: WARM_UP_TOKENS });
   for (const [n, prompt] of prompts.entries()) {
-    const plain = await plainly(prompt);
-    for (const [v, { run }] of variants.entries())
-      results[v]!.push({ result: await run(prompt, plain), plain });
+    for (const [v, measured] of (await take({ prompt, tokens })).entries()) results[v]!.push(measured);
     say(`prompt ${n + 1} of ${prompts.length}`);
   }
-  const rows = variants.map(({ mode }, v) => rowOf(mode, results[v]!));
+  const plainRow = rowOf(
+    "plain",
+    results[0]!.map(({ plain }) => ({ plain, result: plain })),
+  );
+  const rows = [plainRow, ...variants.map(({ mode }, v) => rowOf(mode, results[v]!))];
   return { rows, summary: summarise(rows) };
 }
 
-/** What the edge remembers of earlier texts stays out. */
-async function overHttp(
-  system: System,
-  text: string,
-  drafts: Drafts,
-  prediction?: string,
-): Promise<Result & { text: string }> {
-  const request = {
-    prompt: text,
-    ...(prediction && { prediction: { type: "content" as const, content: prediction } }),
-  };
-  const prompt: Prompt = { name: "humaneval", request };
-  return await complete(system, prompt, {
-    maxTokens: TOKENS,
-    temperature: 0,
-    seed: 0,
-    drafts,
-    noStore: true,
-  });
-}
-
-async function ownResult(own: OwnVllm, text: string): Promise<Result> {
-  const { ids, steps, ms } = await own.complete(text);
-  return { ids, steps, tokS: ((ids.length - 1) / ms) * 1000 };
-}
+const foretold = ({ name, request }: Prompt, content?: string): Prompt => ({
+  name,
+  request: { ...request, ...(content && { prediction: { type: "content", content } }) },
+});
 
 /** Every second line of a text is another. */
 const halved = (text: string): string =>
@@ -124,29 +129,3 @@ const halved = (text: string): string =>
     .split("\n")
     .map((line, n) => (n % 2 ? `# ${line.length} ${n}` : line))
     .join("\n");
-
-function rowOf(mode: string, results: readonly { result: Result; plain: Result }[]): Row {
-  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
-  const steps = sum(results.map(({ result }) => result.steps));
-  return {
-    mode,
-    steps,
-    tokens_per_step: round(sum(results.map(({ result }) => result.ids.length)) / steps, 3),
-    tok_s: round(median(results.map(({ result }) => result.tokS)), 1),
-    identical: results.every(({ result, plain }) => result.ids.join() === plain.ids.join()),
-  };
-}
-
-function summarise(rows: readonly Row[]): Row {
-  const of = (mode: string) => rows.find((row) => row.mode === mode)!;
-  const plain = of("plain");
-  return {
-    worst_identical: rows.every(({ identical }) => identical === true),
-    correct_hints_steps_ratio: round(Number(plain.steps) / Number(of("right-hints").steps), 2),
-    wrong_hints_ratio: round(Number(of("wrong-hints").tok_s) / Number(plain.tok_s), 3),
-    edge_over_vllm_draft: round(
-      Number(of("edge").tokens_per_step) / Number(of("vllm-draft").tokens_per_step),
-      3,
-    ),
-  };
-}

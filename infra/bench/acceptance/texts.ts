@@ -2,10 +2,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { buildTargetText, type TargetText } from "../../../edge/text/target-text.ts";
+import type { TargetText } from "../../../edge/text/target-text.ts";
 import { ensureConvertPython } from "../../models/python-env.ts";
 import { type DataFolder, ROOT } from "../../start/paths.ts";
 import { complete, type Endpoint } from "../client.ts";
+import { encode, readTargetText } from "../prompt-ids.ts";
 import { fetchHumanEvalPrompts, type Prompt, readChatPrompts } from "../prompts.ts";
 import { startTemporarySystem } from "../temporary-system.ts";
 import { drawText } from "./drawn.ts";
@@ -13,13 +14,6 @@ import type { Written } from "./written.ts";
 
 const TRIES = 5;
 const openings = z.array(z.string()).min(1);
-const targetSchema = z.object({
-  vocab_size: z.int(),
-  context: z.int(),
-  bos_id: z.int().nullable(),
-  eos_ids: z.array(z.int()),
-  tokenizer_sha256: z.string(),
-});
 
 /** `accepted` of the ids were taken over from the drafts of the running system, in `steps` steps. */
 export type Told = Written & { accepted: number; steps: number };
@@ -100,32 +94,6 @@ async function readOpenings(): Promise<Prompt[]> {
   return openings
     .parse(JSON.parse(await readFile(path, "utf8")))
     .map((prompt, i) => ({ name: `prose/${i}`, request: { prompt } }));
-}
-
-async function readTargetText(folder: string): Promise<{ text: TargetText; vocab: number }> {
-  const read = async (name: string) => JSON.parse(await readFile(join(folder, name), "utf8"));
-  const config = await read("tokenizer_config.json");
-  const template = await readFile(join(folder, "chat_template.jinja"), "utf8");
-  const manifest = {
-    ...{
-      format_version: 1 as const,
-      kind: "target" as const,
-      id: "target",
-      special: {},
-      chat_template: template,
-    },
-    ...targetSchema.parse(await read("manifest.json")),
-    files: { "tokenizer.json": { sha256: "", bytes: 1 } },
-  };
-  const text = buildTargetText(manifest, await read("tokenizer.json"), config);
-  return { text, vocab: manifest.vocab_size };
-}
-
-function encode({ request }: Prompt, text: TargetText): number[] {
-  if ("prompt" in request) return text.encode(request.prompt, true);
-  const rendered = text.chat!(request.messages);
-  if (!rendered.ok) throw new Error(rendered.message);
-  return text.encode(rendered.text, false);
 }
 
 /** `count` of the items, evenly spaced. */

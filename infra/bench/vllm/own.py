@@ -1,6 +1,6 @@
-"""vLLM with a speculation of its own, or none: texts in, ids with steps and times out, one JSON object a line.
+"""vLLM with a speculation of its own: prompts in, ids with steps and times out, one JSON value a line.
 
-    python own.py TARGET none|ngram|DRAFT TOKENS        DRAFT: a release's model.draft
+    python own.py OPTIONS        a JSON object, see `Options`
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +18,39 @@ from typing import Any
 os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
 os.environ["VLLM_PLUGINS"] = ""
 
-CONTEXT = 512
 K = 6
 """Drafted tokens a step, and the longest pattern that n-gram looks for."""
 
 
+@dataclass(frozen=True)
+class Options:
+    target: str
+    """Hugging Face folder."""
+    how: str
+    """"ngram", or the path of a release's model.draft."""
+    context: int
+    stop_ids: list[int]
+
+
 def main() -> None:
-    target, how, tokens = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    options = Options(**json.loads(sys.argv[1]))
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(Path(target) / "tokenizer.json"))
     with tempfile.TemporaryDirectory() as folder:
-        engine = make_engine(target, speculation(how, Path(folder)))
+        engine = make_engine(options, speculation(options, Path(folder)))
         print(json.dumps({"ready": True}), file=channel)
         for number, line in enumerate(sys.stdin):
-            ids = tokenizer.encode(json.loads(line), add_special_tokens=False).ids
-            print(json.dumps(complete(engine, str(number), ids, tokens)), file=channel)
+            print(json.dumps(complete(engine, str(number), json.loads(line), options.stop_ids)), file=channel)
         engine.engine_core.shutdown()
 
 
-def speculation(how: str, folder: Path) -> dict[str, Any] | None:
-    if how == "none":
-        return None
-    if how == "ngram":
+def speculation(options: Options, folder: Path) -> dict[str, Any]:
+    if options.how == "ngram":
         return {"method": "ngram", "num_speculative_tokens": K, "prompt_lookup_min": 2, "prompt_lookup_max": K}
-    write_draft(Path(how), folder)
-    return {"method": "draft_model", "model": str(folder), "num_speculative_tokens": K, "max_model_len": CONTEXT}
+    write_draft(Path(options.how), folder)
+    return {
+        "method": "draft_model", "model": str(folder), "num_speculative_tokens": K, "max_model_len": options.context
+    }  # fmt: skip
 
 
 def write_draft(image: Path, folder: Path) -> None:
@@ -53,18 +59,36 @@ def write_draft(image: Path, folder: Path) -> None:
     from trainer.checkpoint import write_model
     from trainer.image import read_image
 
-    write_model(read_image(image), folder, [0], torch.float32)
+    write_model(with_whole_head(read_image(image)), folder, [0], torch.float32)
 
 
-def make_engine(target: str, speculative: dict[str, Any] | None) -> Any:
+def with_whole_head(draft: Any) -> Any:
+    """vLLM knows no short head. An id that ours lacks gets the mean of its rows, so its logit is the mean of theirs:
+    it is never the highest, and the draft says the same ids as in the edge."""
+    from dataclasses import replace
+
+    from trainer.llama import Llama
+
+    if draft.head_ids is None:
+        return draft
+    weights = draft.state_dict()
+    ids, head = weights.pop("head_ids"), weights["lm_head.weight"]
+    weights["lm_head.weight"] = head.mean(dim=0).repeat(draft.c.vocab, 1)
+    weights["lm_head.weight"][ids] = head
+    whole = Llama(replace(draft.c, head_rows=None))
+    whole.load_state_dict(weights)
+    return whole
+
+
+def make_engine(options: Options, speculative: dict[str, Any]) -> Any:
     from vllm import EngineArgs
     from vllm.v1.engine.llm_engine import LLMEngine
 
     return LLMEngine.from_engine_args(
         EngineArgs(
-            model=target,
+            model=options.target,
             skip_tokenizer_init=True,
-            max_model_len=CONTEXT,
+            max_model_len=options.context,
             max_num_seqs=4,
             dtype="float32",
             enforce_eager=True,
@@ -73,15 +97,14 @@ def make_engine(target: str, speculative: dict[str, Any] | None) -> Any:
     )
 
 
-def complete(engine: Any, name: str, ids: list[int], tokens: int) -> dict[str, Any]:
-    """`ms`: from the first token to the last."""
+def complete(engine: Any, name: str, asked: dict[str, Any], stop_ids: list[int]) -> dict[str, Any]:
+    """`asked`: the prompt's ids, and how many tokens at most. `ms`: from the first token to the last."""
     from vllm import SamplingParams
 
-    engine.add_request(
-        name,
-        {"prompt_token_ids": ids},
-        SamplingParams(temperature=0, max_tokens=tokens, stop_token_ids=[0, 2], ignore_eos=True, detokenize=False),
+    params = SamplingParams(
+        temperature=0, max_tokens=asked["tokens"], stop_token_ids=stop_ids, ignore_eos=True, detokenize=False
     )
+    engine.add_request(name, {"prompt_token_ids": asked["ids"]}, params)
     steps, first, output = 0, None, []
     while engine.has_unfinished_requests():
         outputs = engine.step()
@@ -90,7 +113,7 @@ def complete(engine: Any, name: str, ids: list[int], tokens: int) -> dict[str, A
             first = first or time.perf_counter()
             output = list(outputs[0].outputs[0].token_ids)
     ms = (time.perf_counter() - (first or 0)) * 1000
-    return {"prompt_ids": len(ids), "ids": output, "steps": steps, "ms": ms}
+    return {"ids": output, "steps": steps, "ms": ms}
 
 
 if __name__ == "__main__":

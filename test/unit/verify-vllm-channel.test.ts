@@ -42,6 +42,8 @@ describe("the channel to a process", () => {
     await open();
     const socket = await call(secret(), "one\ntw", "o\n");
     await expect.poll(() => heard).toEqual(["one", "two"]);
+    // Nothing is left behind where the service is killed from now on.
+    expect(existsSync(dirname(channel!.address.OUTRIDER_VLLM_SOCKET))).toBe(false);
     channel!.send("three", false);
     expect(String((await once(socket, "data"))[0])).toBe("three\n");
     socket.end("four\n");

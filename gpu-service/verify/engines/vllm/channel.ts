@@ -56,8 +56,13 @@ export class Channel {
 
   /** May be called twice. */
   close(): void {
-    this.#server.close();
+    this.#stopListening();
     this.#socket?.end();
+  }
+
+  /** As soon as the process is there: nothing is left behind where this one is killed. */
+  #stopListening(): void {
+    this.#server.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
@@ -76,7 +81,7 @@ export class Channel {
       else if (this.#socket || !isSame(line, this.address.OUTRIDER_VLLM_SECRET)) socket.destroy();
       else {
         this.#socket = socket;
-        this.#server.close();
+        this.#stopListening();
         socket.once("close", this.#end);
       }
     });

@@ -1,5 +1,5 @@
 /**
- * Drafts with the draft model: follows the text with its KV cache, one token at a time, in slices of about 2 ms.
+ * Drafts with the draft model: follows the text with its KV cache, one token at a time, in slices of two tokens or so.
  *
  * The first hint must not wait for a long prompt: a sequence of its newest ids drafts until a second one has computed
  * the whole window.

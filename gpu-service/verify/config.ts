@@ -4,6 +4,7 @@ import type { LinkKey } from "../protocol/token.ts";
 import { checkVllm, readVllm, type VllmConfig, vllmVariables } from "./engines/vllm/config.ts";
 import { integer } from "./integer.ts";
 
+const FORMATS = ["fp32", "int8", "int4", "w8a8"] as const;
 /** The widest graph that a target is converted to. */
 const MAX_ONNX_SLOTS = 8;
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
@@ -34,7 +35,7 @@ const environment = z
     VERIFY_ALLOW_PLAIN: z.enum(["0", "1"]).default("0"),
     TARGET_DIR: z.string({ error: "is required: the folder of a converted target" }).min(1),
     ENGINE: z.enum(["onnx", "vllm"]).default("onnx"),
-    FORMAT: z.enum(["fp32", "int8", "int4"]).default("int8"),
+    FORMAT: z.enum(FORMATS).default("w8a8"),
     LINK_KEYS: linkKeys,
     WORKERS: integer(1, 64).default(1),
     SLOTS: integer(1, 1024).default(4),
@@ -74,7 +75,7 @@ export type Config = Readonly<{
   port: number;
   engine: "onnx" | "vllm";
   targetFolder: string;
-  format: "fp32" | "int8" | "int4";
+  format: (typeof FORMATS)[number];
   linkKeys: readonly LinkKey[];
   /** Copies of the target, each on a thread of its own with its own slots. */
   workers: number;

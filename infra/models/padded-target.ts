@@ -20,7 +20,7 @@ const WIDEN = { hiddenTimes: 4, ffnTimes: 2 };
 const draftManifest = z.looseObject({ id: z.string(), target: z.string() });
 type Say = (line: string) => void;
 
-/** The folder of the padded target with `format`, made where it is missing: 1.3 GB in int8. Throws StartError. */
+/** The folder of the padded target with `format`, made where it is missing: 1.4 GB in w8a8. Throws StartError. */
 export async function ensurePaddedTarget(data: DataFolder, format: Format, say: Say): Promise<string> {
   const folder = join(data.models, PADDED_TARGET_ID);
   if (await isWhole(folder, [format], DEFAULT_GGUF)) return folder;

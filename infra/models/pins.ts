@@ -1,7 +1,7 @@
 /** The model that a new installation serves, and where it comes from: nothing here changes by itself. */
 
 /** The weights that a start converts; the others are made on demand (`npm run models -- default --formats fp32`). */
-export const DEFAULT_FORMAT = "int8";
+export const DEFAULT_FORMAT = "w8a8";
 export const DEFAULT_TARGET_ID = "smollm2-135m-instruct";
 export const TINY_TARGET_ID = "tiny";
 /** The weights in which the tiny target ships: the smallest whose rows do not depend on their batch. */
@@ -16,7 +16,7 @@ export const DEFAULT_GGUF = {
   bytes: 98_362_432,
 };
 
-export const FORMATS = ["fp32", "int8", "int4"] as const;
+export const FORMATS = ["fp32", "int8", "int4", "w8a8"] as const;
 export type Format = (typeof FORMATS)[number];
 
 /** As in the converter's `manifest.py`: a folder of another version is made anew. */

@@ -16,12 +16,12 @@ const TIMEOUT_MS = 20 * 60_000;
 
 /** Of an environment that `ensureVllmPython` made, or one of your own that OUTRIDER_VLLM_PYTHON names. */
 export const vllmPython = (data: DataFolder): string =>
-  process.env.OUTRIDER_VLLM_PYTHON ?? join(data.root, "venv-vllm/bin/python");
+  process.env.OUTRIDER_VLLM_PYTHON ?? join(data.vllmVenv, "bin/python");
 
 /** Throws StartError: no fitting Python, no network, a pin that no index offers, a full disk, too slow. */
 export async function ensureVllmPython(data: DataFolder, say: (line: string) => void): Promise<string> {
   if (process.env.OUTRIDER_VLLM_PYTHON) return process.env.OUTRIDER_VLLM_PYTHON;
-  const folder = join(data.root, "venv-vllm");
+  const folder = data.vllmVenv;
   const wish = {
     folder,
     requirements: REQUIREMENTS,

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ensureDefaultModel } from "../models/default-model.ts";
 import { bindDraft, ensurePaddedTarget } from "../models/padded-target.ts";
-import { type Format, TINY_FORMAT } from "../models/pins.ts";
+import { DEFAULT_FORMAT, FORMATS, type Format, TINY_FORMAT } from "../models/pins.ts";
 import { ensureTinyModel } from "../models/tiny-model.ts";
 import { StartError } from "./errors.ts";
 import { type DataFolder, ROOT } from "./paths.ts";
@@ -31,10 +31,7 @@ export async function prepareTarget(
   orTiny = false,
 ): Promise<PreparedTarget> {
   if (name === "tiny") return prepareTiny(data);
-  const format = process.env.FORMAT ?? "int8";
-  if (format !== "int8" && format !== "int4" && format !== "fp32") {
-    throw new StartError(`FORMAT=${format}: expected int8, int4 or fp32`);
-  }
+  const format = readFormat(process.env.FORMAT ?? DEFAULT_FORMAT);
   if (name === "padded") return preparePadded(data, format, say);
   try {
     const folder = await ensureDefaultModel(data, [format], say);
@@ -45,6 +42,12 @@ export async function prepareTarget(
     say("Going on with the tiny model: it shows that everything works, its text means nothing.");
     return prepareTiny(data);
   }
+}
+
+function readFormat(name: string): Format {
+  const format = FORMATS.find((one) => one === name);
+  if (!format) throw new StartError(`FORMAT=${name}: expected ${FORMATS.join(", ")}`);
+  return format;
 }
 
 async function preparePadded(

@@ -1,4 +1,4 @@
-"""How far int8 and int4 are from fp32: `python test/training/measure_drift.py TARGET_FOLDER` (all formats converted).
+"""How far the other formats are from fp32: `python test/training/measure_drift.py TARGET_FOLDER` (all converted).
 
 Per format: the largest and mean difference of a logit over the fp32 text of 20 prompts, the share of positions with
 the same most likely id, and how many of the 20 greedy texts are the same to the end.
@@ -27,7 +27,7 @@ def main(folder: Path) -> None:
     texts = [exact.greedy(prompt, NEW_IDS) for prompt in prompts]
     wholes = [prompt + text for prompt, text in zip(prompts, texts, strict=True)]
     expected = [exact.step([exact.empty()], [whole])[0] for whole in wholes]
-    for weight_format in ("int8", "int4"):
+    for weight_format in ("int8", "int4", "w8a8"):
         runner = SlotsRunner(folder, weight_format)
         logits = [runner.step([runner.empty()], [whole])[0] for whole in wholes]
         drift = np.concatenate([np.abs(a - b).ravel() for a, b in zip(logits, expected, strict=True)])

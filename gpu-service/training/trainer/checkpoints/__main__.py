@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("source", type=Path, help="a GGUF file, or a folder laid out as on the Hugging Face hub")
     parser.add_argument("--models", type=Path, required=True, help="where target folders live")
     parser.add_argument("--id", required=True, help="name of the target")
-    parser.add_argument("--formats", type=_formats, required=True, help="comma-separated: fp32, int8, int4")
+    parser.add_argument("--formats", type=_formats, required=True, help="comma-separated: " + ", ".join(FORMAT_BITS))
     parser.add_argument("--tokenizer", type=Path, help="folder whose tokenizer files replace the source's own")
     parser.add_argument(
         "--widen",

@@ -1,4 +1,4 @@
-"""Products with the weights of one format, as nodes of a graph: floats, or blocks of 32 with 8 or 4 bits."""
+"""Products with the weights of one format, as nodes of a graph: floats, blocks of 32 with 8 or 4 bits, or integers."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from checkpoints.graph import MICROSOFT, GraphBuilder
 from checkpoints.quantize import BLOCK
-from checkpoints.weights import FORMAT_BITS, VOCABULARY_BITS
+from checkpoints.rotated import hadamard_matrix
+from checkpoints.weights import FORMAT_BITS, VOCABULARY_BITS, W8A8
 
 INT8_ACTIVATIONS = 4  # accuracy_level of MatMulNBits
 
@@ -35,16 +36,44 @@ class Products:
 
     def of(self, x: str, name: str) -> str:
         """x f32 [R, columns] times the matrix `name`: f32 [R, rows]."""
+        if self.weight_format == W8A8:
+            return self._integers(x, name)
         bits = FORMAT_BITS[self.weight_format]
         return self.g.node("MatMul", [x, self.g.weight(name)]) if bits == 32 else self._blocks(x, name, bits)
 
+    def of_ffn(self, x: str, name: str) -> str:
+        """The same for the feed-forward layer's activations, whose rotation is part of the graph where it has one."""
+        return self.of(self._mixed(x, name) if self.weight_format == W8A8 else x, name)
+
     def logits(self, x: str) -> None:
         """The output "logits": x f32 [M, hidden] times the head."""
-        if VOCABULARY_BITS[self.weight_format] == 32:
+        if self.weight_format == W8A8:
+            self._integers(x, "head", "logits")
+        elif VOCABULARY_BITS[self.weight_format] == 32:
             # Gemm takes the rows as the embedding has them, so that both can be the same bytes.
             self.g.node("Gemm", [x, self.g.weight("head")], "logits", transB=1)
         else:
             self._blocks(x, "head", VOCABULARY_BITS[self.weight_format], "logits")
+
+    def _mixed(self, x: str, name: str) -> str:
+        columns, _ = self.g.shape(self.g.weight(name + ".quants"))
+        matrix = hadamard_matrix(columns)
+        blocks = self.g.node("Reshape", [x, self.g.integers(-1, len(matrix))])
+        mixed = self.g.node("MatMul", [blocks, self.g.constant("hadamard", matrix)])
+        return self.g.node("Reshape", [mixed, self.g.integers(-1, columns)])
+
+    def _integers(self, x: str, name: str, output: str = "") -> str:
+        """Each row of x is scaled by its largest value and rounded. A row of zeros comes out as zeros.
+
+        The sums are of whole numbers, so that they are the same whatever runs beside a row, on every machine.
+        """
+        g = self.g
+        step, zero = g.constant("step", np.asarray(1 / 127, np.float32)), g.constant("zero", np.asarray(128, np.uint8))
+        largest = g.node("ReduceMax", [g.node("Abs", [x]), g.integers(1)], keepdims=1)
+        quants = g.node("QuantizeLinear", [g.node("Div", [x, largest]), step, zero])
+        weights = [g.weight(name + ".quants"), step, g.weight(name + ".scales"), zero, zero]
+        product = g.node("MatMulIntegerToFloat", [quants, *weights], domain=MICROSOFT)
+        return g.node("Mul", [product, largest], output)
 
     def _blocks(self, x: str, name: str, bits: int, output: str = "") -> str:
         quants, scales = self.g.weight(name + ".quants"), self.g.weight(name + ".scales")

@@ -1,4 +1,4 @@
-"""Block quantisation, 32 columns a block, and its byte layout for `MatMulNBits`."""
+"""Quantisation: in blocks of 32 columns, as `MatMulNBits` takes them, or with one scale for a whole row."""
 
 import numpy as np
 
@@ -23,6 +23,13 @@ def dequantize(rows: QuantizedRows) -> F32:
     if rows.offsets is not None:
         values = values + rows.offsets[..., None]
     return values.reshape(rows.quants.shape)
+
+
+def quantize_whole_rows(matrix: F32) -> tuple[U8, F32]:
+    """f32 [rows, columns] to u8 [columns, rows] around 128 and a scale for each row, f32 [rows]."""
+    scales = np.abs(matrix).max(axis=1) / np.float32(127)
+    quants = np.rint(matrix * _inverse(scales)[:, None]) + np.float32(128)
+    return np.ascontiguousarray(quants.astype(np.uint8).T), scales
 
 
 def pack(rows: QuantizedRows) -> U8:

@@ -135,7 +135,7 @@ class _SlotsGraph:
         gate_up = self.products.of(x, prefix + "gate_up")
         gate, up = g.nodes("Split", [gate_up, g.integers(ffn, ffn)], [prefix + "gate", prefix + "up"], axis=1)
         silu = g.node("QuickGelu", [gate], domain=MICROSOFT, alpha=1.0)  # x * sigmoid(alpha * x)
-        return self.products.of(g.node("Mul", [silu, up]), prefix + "down")
+        return self.products.of_ffn(g.node("Mul", [silu, up]), prefix + "down")
 
     def _norm(self, x: str, name: str) -> str:
         return self.g.node("RMSNormalization", [x, self.g.weight(name)], axis=-1, epsilon=self.config.norm_eps)

@@ -124,6 +124,6 @@ def _explained(folder: Path) -> Iterator[None]:
             free: Any = shutil.disk_usage(folder.parent).free // 1_000_000
             raise CheckpointError(
                 f"{folder}: the disk is full ({free} MB free; an int8 folder takes about 1.1 bytes per parameter, "
-                f"int4 0.7, fp32 4); nothing was changed there"
+                f"w8a8 1.3, int4 0.7, fp32 4); nothing was changed there"
             ) from error
         raise CheckpointError(f"{folder}: cannot be written ({error})") from error

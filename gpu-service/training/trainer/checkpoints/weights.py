@@ -7,13 +7,15 @@ import numpy as np
 from checkpoints.checkpoint import LlamaCheckpoint, QuantizedRows
 from checkpoints.errors import CheckpointError
 from checkpoints.llama import EMBEDDING, FINAL_NORM, HEAD, layer_names
-from checkpoints.quantize import BLOCK, pack, quantize
+from checkpoints.quantize import BLOCK, pack, quantize, quantize_whole_rows
 from checkpoints.rope import tables
+from checkpoints.rotated import rotate
 from checkpoints.weights_file import Stored, WeightsWriter
 
-FORMAT_BITS = {"fp32": 32, "int8": 8, "int4": 4}
+W8A8 = "w8a8"  # weights and activations in 8 bits, a scale for each row of both: products of whole numbers
+FORMAT_BITS = {"fp32": 32, "int8": 8, "int4": 4, W8A8: 8}
 # Embedding and head keep 8 bits in the int4 format: they decide between tokens, and 4 bits there cost the most.
-VOCABULARY_BITS = {"fp32": 32, "int8": 8, "int4": 8}
+VOCABULARY_BITS = {"fp32": 32, "int8": 8, "int4": 8, W8A8: 8}
 Store = dict[str, Stored]
 
 
@@ -23,12 +25,16 @@ def write_weights(
     """Everything the graphs of `weight_format` need, by initializer name.
 
     A matrix `m` becomes `m` f32 [columns, rows], or `m.quants` and `m.scales` as `MatMulNBits` takes them, and
-    where its blocks are not symmetric `m.offsets` f32 [columns / 32, rows].
+    where its blocks are not symmetric `m.offsets` f32 [columns / 32, rows]. In w8a8 all but the embedding become
+    `m.quants` u8 [columns, rows] and `m.scales` f32 [rows], of the rotated checkpoint.
     """
+    if weight_format == W8A8:
+        checkpoint = rotate(checkpoint)
     config = checkpoint.config
-    bits = FORMAT_BITS[weight_format]
-    if bits != 32:
-        _check_blocks(weight_format, hidden=config.hidden, ffn=config.ffn, attention=config.heads * config.head_dim)
+    if weight_format != "fp32":
+        _check_blocks(weight_format, hidden=config.hidden)
+    if weight_format in ("int8", "int4"):
+        _check_blocks(weight_format, ffn=config.ffn, attention=config.heads * config.head_dim)
     store: Store = {}
 
     def keep(*tensors: Stored) -> None:
@@ -36,7 +42,7 @@ def write_weights(
 
     cosines, sines = tables(config.rope, config.head_dim, config.context)
     keep(out.add("rope.cos", cosines), out.add("rope.sin", sines))
-    keep(*_vocabulary(checkpoint, VOCABULARY_BITS[weight_format], out))
+    keep(*_vocabulary(checkpoint, weight_format, out))
     keep(out.add("norm", checkpoint.read(FINAL_NORM)))
     for layer in range(config.layers):
         names, prefix = layer_names(layer), f"layers.{layer}."
@@ -48,13 +54,14 @@ def write_weights(
             ("gate_up", ["gate", "up"]),
             ("down", ["down"]),
         ):
-            keep(*_matrix(checkpoint, prefix + matrix, [names[part] for part in parts], bits, out))
+            keep(*_matrix(checkpoint, prefix + matrix, [names[part] for part in parts], weight_format, out))
         progress(f"{weight_format}: layer {layer + 1} of {config.layers}")
     return store
 
 
-def _vocabulary(checkpoint: LlamaCheckpoint, bits: int, out: WeightsWriter) -> list[Stored]:
+def _vocabulary(checkpoint: LlamaCheckpoint, weight_format: str, out: WeightsWriter) -> list[Stored]:
     """Embedding and head; one copy of the bytes serves both when they are tied."""
+    bits = VOCABULARY_BITS[weight_format]
     head_name = EMBEDDING if checkpoint.config.tied else HEAD
     if bits == 32:
         embedding = out.add("embedding", checkpoint.read(EMBEDDING))
@@ -72,14 +79,21 @@ def _vocabulary(checkpoint: LlamaCheckpoint, bits: int, out: WeightsWriter) -> l
             quants.seen_as("head.quants", (rows, columns // BLOCK, BLOCK)),
             scales.seen_as("head.scales", scales.shape),
         ]
-    return [quants, scales, *_matrix(checkpoint, "head", [HEAD], bits, out)]
+    head_format = W8A8 if weight_format == W8A8 else "int8"
+    return [quants, scales, *_matrix(checkpoint, "head", [HEAD], head_format, out)]
 
 
-def _matrix(checkpoint: LlamaCheckpoint, name: str, sources: list[str], bits: int, out: WeightsWriter) -> list[Stored]:
+def _matrix(
+    checkpoint: LlamaCheckpoint, name: str, sources: list[str], weight_format: str, out: WeightsWriter
+) -> list[Stored]:
     """One matrix made of the rows of one or more tensors."""
-    if bits == 32:
+    bits = FORMAT_BITS[weight_format]
+    if bits == 32 or weight_format == W8A8:
         rows = np.concatenate([checkpoint.read(source) for source in sources])
-        return [out.add(name, np.ascontiguousarray(rows.T))]
+        if bits == 32:
+            return [out.add(name, np.ascontiguousarray(rows.T))]
+        quants, scales = quantize_whole_rows(rows)
+        return [out.add(name + ".quants", quants), out.add(name + ".scales", scales)]
     parts = [_quantized(checkpoint, source, bits) for source in sources]
     stored = [
         out.add(name + ".quants", np.concatenate([pack(part) for part in parts])),

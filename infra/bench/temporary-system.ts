@@ -21,6 +21,7 @@ export async function startTemporarySystem({ regime, ...options }: TemporaryOpti
     ...openDataFolder(root),
     models: shared.models,
     trainerVenv: shared.trainerVenv,
+    vllmVenv: shared.vllmVenv,
     cache: shared.cache,
   };
   try {

@@ -20,6 +20,8 @@ export type DataFolder = {
   logs: string;
   /** The trainer's Python environment: made at the first job, kept by `--fresh`. */
   trainerVenv: string;
+  /** vLLM's, for `ENGINE=vllm` on a CPU: made when it is first asked for, kept by `--fresh`. */
+  vllmVenv: string;
   /** Downloads: kept by `--fresh`. */
   cache: string;
 };
@@ -38,9 +40,10 @@ export function openDataFolder(root = process.env.OUTRIDER_DATA ?? join(ROOT, ".
     keys: join(base, "keys"),
     logs: join(base, "logs"),
     trainerVenv: join(base, "venv-train"),
+    vllmVenv: join(base, "venv-vllm"),
     cache: join(base, "cache"),
   };
-  const { trainerVenv, ...made } = folder;
+  const { trainerVenv, vllmVenv, ...made } = folder;
   try {
     for (const path of Object.values(made)) mkdirSync(path, { recursive: true, mode: 0o700 });
     accessSync(base, constants.W_OK);
@@ -50,5 +53,5 @@ export function openDataFolder(root = process.env.OUTRIDER_DATA ?? join(ROOT, ".
         "OUTRIDER_DATA=/some/folder names another.",
     );
   }
-  return { ...made, trainerVenv };
+  return { ...made, trainerVenv, vllmVenv };
 }

@@ -20,7 +20,7 @@ from typing import Any
 os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
 os.environ["VLLM_USE_V2_MODEL_RUNNER"] = "0"
 
-STEPS = 24
+STEPS = 12
 CONTEXT = 256
 PROMPTS = Path(__file__).parents[3] / "test/cases/chat-prompts.json"
 CASES: dict[str, dict[str, float]] = {

@@ -2,8 +2,7 @@
  * `vllm`: a target in vLLM on this machine's CPU, f32: plain, with vLLM's own speculations, and with hints from the
  * edge, through the HTTP API.
  *
- * All variants take each prompt in turn. A step is one of the engine, prefill included. A hint row costs a good part of
- * a step here, so the engine tries few; `edge-cheap-rows` is told that they cost next to nothing, as on a GPU.
+ * All variants take each prompt in turn. A step is one of the engine, prefill included.
  */
 import { basename } from "node:path";
 import type { TargetText } from "../../edge/text/target-text.ts";
@@ -24,7 +23,6 @@ import { type Measured, type Result, rowOf, summarise } from "./vllm/rows.ts";
 
 /** As many as vLLM's own speculations draft a step (own.py). */
 const HINT_ROWS = "6";
-const CHEAP_ROWS = { VLLM_ROW_PRICE_PERCENT: "1" };
 
 /** Of the text that each variant begins with: whatever runs is compiled by then. */
 const WARM_UP_TOKENS = 8;
@@ -44,34 +42,31 @@ export const benchVllm: Bench = async (options, say) => {
   const prompts = await promptsOf(pair, data, amount.texts);
   const pinned = leaveVerifierCore();
   const own: OwnVllm[] = [];
-  const systems: System[] = [];
-  const startSystem = (env: Record<string, string>) =>
-    startTemporarySystem({
-      ...{ target: pair.target, engine: "vllm", testHints: true, pinned },
-      verifierEnv: {
-        ...{ VLLM_DTYPE: "float32", VLLM_EAGER: "1", CONTEXT: String(pair.context) },
-        ...{ VLLM_HINT_ROWS: HINT_ROWS, ...env },
-      },
-    });
+  let system: System | undefined;
   try {
     for (const how of ["ngram", pair.draft]) {
       say(`starting vLLM with ${basename(how)}`);
       const stop_ids = text.manifest.eos_ids;
       own.push(await OwnVllm.start({ python, target, context: pair.context, stop_ids }, how));
     }
-    for (const price of [{}, CHEAP_ROWS]) {
-      say("starting a whole system");
-      systems.push(await startSystem(price));
-    }
-    return await measure(variantsOf(systems, own, text), prompts, amount.tokens, say);
+    say("starting the whole system");
+    system = await startTemporarySystem({
+      ...{ target: pair.target, engine: "vllm", testHints: true, pinned },
+      verifierEnv: {
+        ...{ VLLM_DTYPE: "float32", VLLM_EAGER: "1", CONTEXT: String(pair.context) },
+        VLLM_HINT_ROWS: HINT_ROWS,
+      },
+    });
+    return await measure(variantsOf(system, own, text), prompts, amount.tokens, say);
   } finally {
-    await Promise.all([...own, ...systems].map((process) => process.stop()));
+    await Promise.all(own.map((process) => process.stop()));
+    await system?.stop();
   }
 };
 
-function variantsOf([system, cheap]: System[], [ngram, draft]: OwnVllm[], text: TargetText) {
-  const hinted = (from: System, { prompt, tokens }: Ask, drafts: Drafts, prediction?: string) =>
-    complete(from, foretold(prompt, prediction), {
+function variantsOf(system: System, [ngram, draft]: OwnVllm[], text: TargetText) {
+  const hinted = ({ prompt, tokens }: Ask, drafts: Drafts, prediction?: string) =>
+    complete(system, foretold(prompt, prediction), {
       ...{ maxTokens: tokens, temperature: 0, seed: 0, drafts },
       // What the edge remembers of earlier texts stays out.
       noStore: true,
@@ -81,15 +76,14 @@ function variantsOf([system, cheap]: System[], [ngram, draft]: OwnVllm[], text: 
     return { ids, steps, tokS: ((ids.length - 1) / ms) * 1000 };
   };
   const variants: Variant[] = [
-    { mode: "wrong-hints", run: (ask) => hinted(system!, ask, "wrong") },
+    { mode: "wrong-hints", run: (ask) => hinted(ask, "wrong") },
     { mode: "vllm-ngram", run: (ask) => alone(ngram!, ask) },
     { mode: "vllm-draft", run: (ask) => alone(draft!, ask) },
-    { mode: "edge", run: (ask) => hinted(system!, ask, "honest") },
-    { mode: "edge-cheap-rows", run: (ask) => hinted(cheap!, ask, "honest") },
-    { mode: "right-hints", run: (ask, plain) => hinted(system!, ask, "honest", plain) },
-    { mode: "half-right-hints", run: (ask, plain) => hinted(system!, ask, "honest", halved(plain)) },
+    { mode: "edge", run: (ask) => hinted(ask, "honest") },
+    { mode: "right-hints", run: (ask, plain) => hinted(ask, "honest", plain) },
+    { mode: "half-right-hints", run: (ask, plain) => hinted(ask, "honest", halved(plain)) },
   ];
-  return { plainly: (ask: Ask) => hinted(system!, ask, "off"), variants };
+  return { plainly: (ask: Ask) => hinted(ask, "off"), variants };
 }
 
 async function measure(

@@ -25,7 +25,7 @@ export function summarise(rows: readonly Row[]): Row {
     correct_hints_steps_ratio: round(Number(of("plain").steps) / Number(of("right-hints").steps), 2),
     wrong_hints_ratio: of("wrong-hints").times_plain!,
     edge_over_vllm_draft: round(
-      Number(of("edge-cheap-rows").tokens_per_step) / Number(of("vllm-draft").tokens_per_step),
+      Number(of("edge").tokens_per_step) / Number(of("vllm-draft").tokens_per_step),
       3,
     ),
   };

@@ -17,7 +17,7 @@ describe("configuration", () => {
     expect(readConfig(good)).toMatchObject({
       host: "127.0.0.1",
       port: 8788,
-      format: "int8",
+      format: "w8a8",
       slots: 4,
       threads: 1,
     });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -13,11 +13,18 @@ import { LinkClient } from "../support/link-client.ts";
 import { startVerifier } from "../support/verifier-process.ts";
 
 const LENGTH = 480;
+/** Elsewhere onnxruntime rounds a single row of int4 otherwise than several, and the verifier refuses it. */
+const HAS_VNNI = process.platform !== "linux" || /vnni/.test(readFileSync("/proc/cpuinfo", "utf8"));
 
 /** A sample of `npm run check:exact`. */
 describe("logits are the same bits however rows are grouped", () => {
   it.each(FORMATS)("in %s, on one thread and on two", async (format) => {
-    const target = await openTarget(await ensureTinyModel(openDataFolder(), FORMATS), format);
+    const folder = await ensureTinyModel(openDataFolder(), FORMATS);
+    if (format === "int4" && !HAS_VNNI) {
+      await expect(startVerifier(folder, { FORMAT: format })).rejects.toThrow(/self-test of tiny in int4/);
+      return;
+    }
+    const target = await openTarget(folder, format);
     let expected: Digests | undefined;
     for (const threads of [1, 2]) {
       const options = { slots: 8, threads, context: 512, retainedBytes: 1 << 26 };

@@ -18,7 +18,7 @@ import { temporaryFolder } from "../support/training-folder.ts";
 
 const LIMIT_MS = 600_000;
 const AT_ONCE = 4;
-const RETRAINING = { min_traffic: 0, share: 0.5, min_requests: 30, looks: 2, poll_s: 1 };
+const RETRAINING = { min_traffic: 0, share: 0.5, min_requests: 30, looks: 2, poll_s: 2 };
 /** The tiny target alone would be done before a hint could reach it. */
 const REGIME: Regime = { label: "5 ms a step", dilation: 1, draftMs: 0, stepMs: () => 5 };
 const LENIENT_GATES = `

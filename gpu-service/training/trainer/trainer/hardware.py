@@ -11,6 +11,7 @@ from trainer.errors import TrainerError
 
 GB = 10**9
 MEASURED_SIZE = 1536
+TRIED_SIZE = 256  # of products that only show which numbers are faster
 """Rows and columns of the matrix product that an unlisted device is judged by: large enough to fill a CPU's cores."""
 
 
@@ -60,7 +61,7 @@ def this_machine() -> Hardware:
         return Hardware(name, flops, memory, listed.mfu if listed else 0.3)
     return Hardware(
         f"CPU, {torch.get_num_threads()} threads",
-        measured_flops(torch.device("cpu"), torch.bfloat16),
+        cpu_flops(),
         cpu_memory(),
         0.4,
     )
@@ -72,15 +73,22 @@ def listed_in(device_name: str) -> Hardware | None:
     return next((card for name, card in KNOWN.items() if name in squeezed), None)
 
 
-def measured_flops(device: torch.device, dtype: torch.dtype) -> float:
+def cpu_flops() -> float:
+    """In float32 or bfloat16, whichever is faster: not every processor has instructions for the latter."""
+    cpu = torch.device("cpu")
+    faster = max((torch.float32, torch.bfloat16), key=lambda dtype: measured_flops(cpu, dtype, TRIED_SIZE))
+    return measured_flops(cpu, faster)
+
+
+def measured_flops(device: torch.device, dtype: torch.dtype, size: int = MEASURED_SIZE) -> float:
     """Of the fastest of some square matrix products."""
-    a = torch.ones(MEASURED_SIZE, MEASURED_SIZE, dtype=dtype, device=device)
+    a = torch.ones(size, size, dtype=dtype, device=device)
     best = float("inf")
     for _ in range(6):
         began = time.perf_counter()
         (a @ a)[0, 0].item()
         best = min(best, time.perf_counter() - began)
-    return 2 * float(MEASURED_SIZE) ** 3 / best
+    return 2 * float(size) ** 3 / best
 
 
 def cpu_memory() -> float:

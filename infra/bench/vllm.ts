@@ -4,10 +4,11 @@
  *
  * All variants take each prompt in turn. A step is one of the engine, prefill included.
  */
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import type { TargetText } from "../../edge/text/target-text.ts";
 import { ensureHuggingFaceFolder } from "../models/huggingface-folder.ts";
 import { ensureVllmPython } from "../models/vllm-env.ts";
+import { StartError } from "../start/errors.ts";
 import { openDataFolder } from "../start/paths.ts";
 import type { System } from "../start/system.ts";
 import { prepareTarget } from "../start/target.ts";
@@ -35,7 +36,8 @@ export const benchVllm: Bench = async (options, say) => {
   const data = openDataFolder();
   const pair = pairOf(options.pair);
   const python = await ensureVllmPython(data, say);
-  const { folder } = await prepareTarget(pair.target, data, say);
+  const { folder, draft } = await prepareTarget(pair.target, data, say);
+  if (!draft) throw new StartError(`bench vllm: no draft ships for ${pair.target}`);
   const target = await ensureHuggingFaceFolder(data, folder, python, say);
   const { text } = await readTargetText(folder);
   const amount = pair[options.quick ? "quick" : "full"];
@@ -44,7 +46,7 @@ export const benchVllm: Bench = async (options, say) => {
   const own: OwnVllm[] = [];
   let system: System | undefined;
   try {
-    for (const how of ["ngram", pair.draft]) {
+    for (const how of ["ngram", join(draft, "model.draft")]) {
       say(`starting vLLM with ${basename(how)}`);
       const stop_ids = text.manifest.eos_ids;
       own.push(await OwnVllm.start({ python, target, context: pair.context, stop_ids }, how));

@@ -1,8 +1,7 @@
 /** The pairs of target and draft that `vllm` measures, with texts that fit them. */
-import { join } from "node:path";
 import { ensureConvertPython } from "../../models/python-env.ts";
 import { StartError } from "../../start/errors.ts";
-import { type DataFolder, ROOT } from "../../start/paths.ts";
+import type { DataFolder } from "../../start/paths.ts";
 import { fetchHumanEvalPrompts, type Prompt, readChatPrompts } from "../prompts.ts";
 
 export type Pair = {
@@ -11,11 +10,7 @@ export type Pair = {
   /** How many texts, and ids of each. */
   quick: { texts: number; tokens: number };
   full: { texts: number; tokens: number };
-  /** The release's image. */
-  draft: string;
 };
-
-const draftOf = (target: Pair["target"]): string => join(ROOT, "infra/models", target, "draft/model.draft");
 
 /** `tiny`: its steps last a few milliseconds, less than a hint's way, so what it shows is the fixed costs. */
 export const PAIRS = {
@@ -24,7 +19,6 @@ export const PAIRS = {
     context: 1024,
     quick: { texts: 2, tokens: 32 },
     full: { texts: 8, tokens: 96 },
-    draft: draftOf("smollm2"),
   },
   // Longer texts: their first steps, for which there can be no hints yet, are to weigh little.
   tiny: {
@@ -32,7 +26,6 @@ export const PAIRS = {
     context: 512,
     quick: { texts: 4, tokens: 256 },
     full: { texts: 16, tokens: 256 },
-    draft: draftOf("tiny"),
   },
 } as const satisfies Record<string, Pair>;
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from checkpoints.graph import MICROSOFT, GraphBuilder
 from checkpoints.quantize import BLOCK
 from checkpoints.rotated import hadamard_matrix
-from checkpoints.weights import FORMAT_BITS, VOCABULARY_BITS, W8A8
+from checkpoints.weights import FORMAT_BITS, HEAD_FORMATS, W8A8
 
 INT8_ACTIVATIONS = 4  # accuracy_level of MatMulNBits
 
@@ -22,7 +22,7 @@ class Products:
 
     def embedding(self, ids: str) -> str:
         """f32 [R, hidden] of ids i64 [R]."""
-        if VOCABULARY_BITS[self.weight_format] == 32:
+        if self.weight_format == "fp32":
             return self.g.node("Gather", [self.g.weight("embedding"), ids], axis=0)
         return self.g.node(
             "GatherBlockQuantized",
@@ -36,10 +36,9 @@ class Products:
 
     def of(self, x: str, name: str) -> str:
         """x f32 [R, columns] times the matrix `name`: f32 [R, rows]."""
-        if self.weight_format == W8A8:
-            return self._integers(x, name)
-        bits = FORMAT_BITS[self.weight_format]
-        return self.g.node("MatMul", [x, self.g.weight(name)]) if bits == 32 else self._blocks(x, name, bits)
+        if self.weight_format == "fp32":
+            return self.g.node("MatMul", [x, self.g.weight(name)])
+        return self._quantised(x, name, self.weight_format)
 
     def of_ffn(self, x: str, name: str) -> str:
         """The same for the feed-forward layer's activations, whose rotation is part of the graph where it has one."""
@@ -47,13 +46,16 @@ class Products:
 
     def logits(self, x: str) -> None:
         """The output "logits": x f32 [M, hidden] times the head."""
-        if self.weight_format == W8A8:
-            self._integers(x, "head", "logits")
-        elif VOCABULARY_BITS[self.weight_format] == 32:
+        if self.weight_format == "fp32":
             # Gemm takes the rows as the embedding has them, so that both can be the same bytes.
             self.g.node("Gemm", [x, self.g.weight("head")], "logits", transB=1)
         else:
-            self._blocks(x, "head", VOCABULARY_BITS[self.weight_format], "logits")
+            self._quantised(x, "head", HEAD_FORMATS[self.weight_format], "logits")
+
+    def _quantised(self, x: str, name: str, weight_format: str, output: str = "") -> str:
+        if weight_format == W8A8:
+            return self._integers(x, name, output)
+        return self._blocks(x, name, FORMAT_BITS[weight_format], output)
 
     def _mixed(self, x: str, name: str) -> str:
         columns, _ = self.g.shape(self.g.weight(name + ".quants"))

@@ -15,7 +15,7 @@ from checkpoints.weights_file import Stored, WeightsWriter
 W8A8 = "w8a8"  # weights and activations in 8 bits, a scale for each row of both: products of whole numbers
 FORMAT_BITS = {"fp32": 32, "int8": 8, "int4": 4, W8A8: 8}
 # Embedding and head keep 8 bits in the int4 format: they decide between tokens, and 4 bits there cost the most.
-VOCABULARY_BITS = {"fp32": 32, "int8": 8, "int4": 8, W8A8: 8}
+HEAD_FORMATS = {"fp32": "fp32", "int8": "int8", "int4": "int8", W8A8: W8A8}
 Store = dict[str, Stored]
 
 
@@ -61,7 +61,8 @@ def write_weights(
 
 def _vocabulary(checkpoint: LlamaCheckpoint, weight_format: str, out: WeightsWriter) -> list[Stored]:
     """Embedding and head; one copy of the bytes serves both when they are tied."""
-    bits = VOCABULARY_BITS[weight_format]
+    head_format = HEAD_FORMATS[weight_format]
+    bits = FORMAT_BITS[head_format]
     head_name = EMBEDDING if checkpoint.config.tied else HEAD
     if bits == 32:
         embedding = out.add("embedding", checkpoint.read(EMBEDDING))
@@ -79,7 +80,6 @@ def _vocabulary(checkpoint: LlamaCheckpoint, weight_format: str, out: WeightsWri
             quants.seen_as("head.quants", (rows, columns // BLOCK, BLOCK)),
             scales.seen_as("head.scales", scales.shape),
         ]
-    head_format = W8A8 if weight_format == W8A8 else "int8"
     return [quants, scales, *_matrix(checkpoint, "head", [HEAD], head_format, out)]
 
 
